@@ -1,0 +1,3 @@
+"""VSR, a semantic router for LLM traffic."""
+
+__version__ = "0.1.0"
