@@ -38,11 +38,12 @@ class Leaf:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Text that will reach a model, in conversation order. Several short strings of one container
-    (a tool definition) are joined into one passage; `leaves` says where each came from."""
+    (a tool definition) are joined into one passage; `leaves` says where each came from, in order.
+    Their paths hold keys that clients chose, hence not shown."""
 
     role: Role
     text: Content
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Leaf, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""Which strings of a chat request cannot carry words to a model: the closed lists, with reasons.
+
+Everything that is not named here is read, unknown fields included. An entry is a claim about every
+back end we may forward to, so each says why it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from vsr.facts import BodyPath, Role
+
+CONTROL_FIELDS: Mapping[str, str] = {
+    "model": "names the model and is rewritten here",
+    "user": "the provider's abuse accounting; no chat template has it",
+    "safety_identifier": "successor of `user`, accounting only",
+    "metadata": "stored beside the completion, never part of the prompt",
+    "service_tier": "chooses a price and a queue",
+    "prompt_cache_key": "hashed into the choice of a cache",
+    "prompt_cache_retention": "how long that cache lives",
+    "cache_salt": "hashed into the keys of vLLM's prefix cache",
+    "request_id": "an identifier in the back end's log",
+    "stop": "compared with what the model writes, never shown to it",
+    "bad_words": "forbidden in what the model writes, never shown to it",
+}
+"""Top-level fields that are not read → why they cannot reach a model as text."""
+
+OPTION_OBJECTS = frozenset(
+    {
+        "chat_template_kwargs",
+        "extra_body",
+        "logit_bias",
+        "mm_processor_kwargs",
+        "reasoning",
+        "stream_options",
+        "thinking",
+        "web_search_options",
+    }
+)
+"""Top-level objects whose own keys name options of an API or variables of a template, which no model
+sees. Their values are read, and so are the keys further down."""
+
+LISTS_OF_TEXTS = frozenset({"tools", "functions", "documents"})
+"""Top-level arrays whose elements are texts of their own: a passage each, so that what is known about
+one tool is found again when the set of tools changes."""
+
+ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+"""Any other role is `other`, and its name is read: templates copy it into the prompt."""
+
+_SCHEMA_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_PART_TYPES = ("text", "input_text", "output_text", "refusal", "thinking", "image", "image_url")
+_MEDIA_TYPES = ("input_image", "image_embeds", "input_audio", "audio", "audio_url", "video", "video_url")
+_OTHER_TYPES = ("file", "input_file", "function", "custom", "json_object", "json_schema", "ephemeral")
+_SWITCHES = ("auto", "none", "required", "enabled", "disabled", "adaptive")
+_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
+
+_WORDS: Mapping[str, frozenset[str]] = {
+    "type": frozenset(
+        {*_SCHEMA_TYPES, *_PART_TYPES, *_MEDIA_TYPES, *_OTHER_TYPES, *_SWITCHES, "content", "approximate"}
+    ),
+    "detail": frozenset({"auto", "low", "high"}),
+    "format": frozenset({"wav", "mp3", "pcm16", "flac", "opus", "date", "date-time", "uri", "email"}),
+    "tool_choice": frozenset(_SWITCHES),
+    "function_call": frozenset(_SWITCHES),
+    "mode": frozenset(_SWITCHES),
+    "effort": _EFFORTS,
+    "reasoning_effort": _EFFORTS,
+    "verbosity": _EFFORTS,
+    "search_context_size": _EFFORTS,
+    "truncation": frozenset(_SWITCHES),
+    "modalities": frozenset({"text", "audio", "image"}),
+    "voice": frozenset(
+        {"alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"}
+    ),
+}
+"""Key → its closed vocabulary. A value from it says nothing; any other value is read, since templates
+do print some of these (the effort of reasoning, for one)."""
+
+_STRUCTURE_WORDS = """
+    type function name description parameters properties required items prefixItems enum const default
+    title format pattern examples nullable strict additionalProperties patternProperties propertyNames
+    anyOf oneOf allOf not if then else $schema $id $ref $defs $comment definitions minimum maximum
+    exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minItems maxItems uniqueItems
+    minProperties maxProperties json_schema schema
+    role content text id index arguments custom input output tool_calls tool_call_id function_call
+    refusal reasoning reasoning_content thinking signature prefix partial cache_control
+    image_url url detail input_audio data audio audio_url video_url image_embeds uuid file file_data
+    file_id filename mode tools voice
+    """
+
+_STRUCTURE = frozenset(_STRUCTURE_WORDS.split())
+"""Keys of JSON Schema and of the chat format itself. Every other key below the top level is read:
+names of parameters and of document fields are part of a prompt."""
+
+_ID_FIELDS = frozenset({"id", "call_id", "tool_call_id", "file_id", "uuid"})
+_MACHINE_ID = re.compile(
+    r"(?:(?:call|toolu|fc|tool|chatcmpl-tool|file|audio)[-_])?[0-9A-Za-z]{1,40}"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+
+MEDIA_PARTS: Mapping[str, str] = {
+    "image": "image",
+    "image_url": "image",
+    "image_embeds": "image",
+    "input_image": "image",
+    "audio": "audio",
+    "audio_url": "audio",
+    "input_audio": "audio",
+    "video": "video",
+    "video_url": "video",
+    "file": "file",
+    "file_data": "file",
+    "input_file": "file",
+}
+"""Type of a content part, or the field that holds the bytes → what no head can read."""
+
+_LINK = re.compile(r"https?://\S{1,8192}")
+_BASE64_URL = re.compile(r"data:[^\s,]{0,200};base64,")
+
+
+def is_read_key(key: str) -> bool:
+    return key not in _STRUCTURE
+
+
+def says_nothing(path: BodyPath, value: str) -> bool:
+    """Whether the string at `path` is a word of a closed vocabulary or a machine's identifier.
+
+    Identifiers are left alone because masking one would tear a tool's result from its call. One of
+    that shape has no room for words that a judge could recognise.
+    """
+    key = _field(path)
+    if value in _WORDS.get(key, ()):
+        return True
+    return path[0] == "messages" and key in _ID_FIELDS and _MACHINE_ID.fullmatch(value) is not None
+
+
+def media_kind(path: BodyPath, value: str) -> str:
+    """What kind of media the string at `path` inside a content part is or points to; "" if it is text.
+
+    The field alone is not believed: a value with blanks is neither a link nor base64, and is read.
+    """
+    key = path[-1]
+    holder = path[-2] if key in ("url", "data") else key
+    kind = MEDIA_PARTS.get(holder, "") if isinstance(holder, str) else ""
+    if not kind or _LINK.fullmatch(value):
+        return kind
+    encoded = value.isascii() and " " not in value
+    if holder in ("image_url", "audio_url", "video_url"):
+        encoded = encoded and _BASE64_URL.match(value) is not None
+    return kind if encoded else ""
+
+
+def _field(path: BodyPath) -> str:
+    """The name of the field that holds the string: for an element of an array, the array's."""
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
