@@ -1,0 +1,178 @@
+"""Reads windows of all requests in micro-batches, on one thread that does nothing else.
+
+The thread takes whatever waits as soon as it is free; it never waits for a batch to fill. Requests
+come from one event loop, whose callers may give up at any time. What to read next is `schedule`'s
+choice, what the numbers mean is `heads`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import Condition, Thread
+
+import numpy as np
+
+from vsr.encoder.backend import Backend, Ids
+from vsr.encoder.failures import EncoderFailed
+from vsr.encoder.heads import HeadReader, WindowReading
+from vsr.encoder.memo import Memo, WindowKey
+from vsr.encoder.schedule import SPECIALS, Batch, Job, Schedule
+from vsr.encoder.tokens import Ints, TextTokenizer
+
+logger = logging.getLogger(__name__)
+
+NARROW_STEP = 16
+"""A window that is read alone is padded to a multiple of this only."""
+
+
+@dataclass(slots=True)
+class EncoderStats:
+    """Counters since the start. invocations: reads that needed the graph; windows: asked for by reads;
+    memo_hits: of them, known; batch_windows and batch_tokens: what went through the graph, padding
+    included; graph_seconds: time spent in it."""
+
+    reads: int = 0
+    invocations: int = 0
+    windows: int = 0
+    memo_hits: int = 0
+    batches: int = 0
+    batch_windows: int = 0
+    batch_tokens: int = 0
+    graph_seconds: float = 0.0
+    overloads: int = 0
+    timeouts: int = 0
+    failures: int = 0
+
+
+class Batcher:
+    """Must be made inside the event loop that will call `read`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: TextTokenizer,
+        heads: HeadReader,
+        memo: Memo,
+        schedule: Schedule,
+        stats: EncoderStats,
+    ) -> None:
+        self._backend = backend
+        self._tokenizer = tokenizer
+        self._heads = heads
+        self._memo = memo
+        self._schedule = schedule
+        self._stats = stats
+        self._loop = asyncio.get_running_loop()
+        self._wake = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._serve, name="vsr-encoder", daemon=True)
+        self._thread.start()
+
+    @property
+    def queued_tokens(self) -> int:
+        return self._schedule.held_tokens
+
+    async def read(self, windows: Mapping[WindowKey, Ints]) -> dict[WindowKey, WindowReading]:
+        """Readings of all windows. Raises Overloaded at once if the queue is full, EncoderFailed if
+        inference fails. A cancelled call leaves the queue."""
+        job = Job(windows, self._loop.create_future())
+        with self._wake:
+            if self._closed:
+                raise EncoderFailed("the encoder is closed")
+            self._schedule.add(job)
+            self._wake.notify()
+        try:
+            return await job.future
+        finally:
+            with self._wake:
+                self._schedule.leave(job)
+
+    async def aclose(self) -> None:
+        """Ends the thread after its current batch; whoever waits gets EncoderFailed."""
+        with self._wake:
+            self._closed = True
+            waiting = self._schedule.jobs()
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+        for job in waiting:
+            _fail(job, EncoderFailed("the encoder is closed"))
+
+    def _serve(self) -> None:
+        while (batch := self._next()) is not None:
+            self._run(batch)
+
+    def _next(self) -> Batch | None:
+        with self._wake:
+            while not self._closed:
+                batch = self._schedule.take()
+                if batch is not None:
+                    return batch
+                self._wake.wait()
+            return None
+
+    def _run(self, batch: Batch) -> None:
+        try:
+            readings = self._infer(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it raises, the requests must hear of it
+            # the message of an engine could quote its input, so only its type is told
+            logger.error("inference failed: %s", type(error).__name__)
+            failure = EncoderFailed(f"inference failed: {type(error).__name__}")
+            for job in {row.job for row in batch.rows}:
+                self._tell(partial(_fail, job, failure))
+            return
+        for row, reading in zip(batch.rows, readings, strict=True):
+            self._memo.put(row.key, reading)
+            row.job.readings[row.key] = reading
+        for job in {row.job for row in batch.rows}:
+            if len(job.readings) == job.expected:
+                self._tell(partial(_finish, job))
+
+    def _infer(self, batch: Batch) -> list[WindowReading]:
+        ids, mask = self._arrays(batch)
+        begun = time.perf_counter()
+        outputs = self._backend.infer(ids, mask)
+        self._stats.graph_seconds += time.perf_counter() - begun
+        self._stats.batches += 1
+        self._stats.batch_windows += len(batch.rows)
+        self._stats.batch_tokens += ids.size
+        return self._heads.read(outputs, [len(row.ids) for row in batch.rows])
+
+    def _arrays(self, batch: Batch) -> tuple[Ids, Ids]:
+        width = batch.width
+        if len(batch.rows) == 1:
+            width = -(-(len(batch.rows[0].ids) + SPECIALS) // NARROW_STEP) * NARROW_STEP
+        return pad([row.ids for row in batch.rows], width, self._tokenizer)
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(news)
+        except RuntimeError:  # the loop is closed, nobody waits
+            pass
+
+
+def pad(windows: Sequence[Ints], width: int, tokenizer: TextTokenizer) -> tuple[Ids, Ids]:
+    """`input_ids` and `attention_mask` of a batch, each (windows, width)."""
+    ids = np.full((len(windows), width), tokenizer.pad, dtype=np.int64)
+    mask = np.zeros((len(windows), width), dtype=np.int64)
+    ids[:, 0] = tokenizer.cls
+    for row, window in enumerate(windows):
+        end = len(window) + 1
+        ids[row, 1:end] = window
+        ids[row, end] = tokenizer.sep
+        mask[row, : end + 1] = 1
+    return ids, mask
+
+
+def _finish(job: Job) -> None:
+    if not job.future.done():
+        job.future.set_result(job.readings)
+
+
+def _fail(job: Job, failure: EncoderFailed) -> None:
+    if not job.future.done():
+        job.future.set_exception(failure)

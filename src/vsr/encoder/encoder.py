@@ -1,0 +1,189 @@
+"""Passages in, readings out: the one place that asks tokenizer, memo and graph for a request.
+
+`Encoder.read` tells what the heads said and how much they saw. It draws no conclusions: thresholds
+for a refusal or a route are applied by signals and guards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from vsr.encoder.backend import Backend
+from vsr.encoder.batcher import Batcher, EncoderStats
+from vsr.encoder.bundle import Bundle
+from vsr.encoder.failures import EncoderFailed, EncoderTimeout
+from vsr.encoder.golden import check_golden
+from vsr.encoder.heads import HeadReader, WindowReading
+from vsr.encoder.memo import Memo, WindowKey
+from vsr.encoder.openvino import OpenVINOBackend
+from vsr.encoder.plan import Plan, make_plan
+from vsr.encoder.readings import put_together
+from vsr.encoder.schedule import Schedule, padded
+from vsr.encoder.tokens import Ints, TextTokenizer
+from vsr.errors import Overloaded
+from vsr.facts import Passage, Readings
+
+QUEUE_TOKENS = 131_072
+BATCH_TOKENS = 1_024
+"""Padded tokens in a batch: nearly the throughput of larger ones, and short enough to wait for."""
+MEMO_BYTES = 64 * 1024 * 1024
+LONG_CHARACTERS = 4_000
+"""Longer requests are tokenised and put together in a thread, so that the event loop is not held."""
+BASE_SECONDS = 5.0
+TOKENS_PER_SECOND = 5_000
+"""A request without a deadline gets BASE_SECONDS and its tokens at this very slow rate."""
+WARM_ROWS = (2, 4, 8)
+
+T = TypeVar("T")
+
+
+class Encoder:
+    """Made by `start`; the constructor takes any backend and must run inside the event loop."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        *,
+        queue_tokens: int = QUEUE_TOKENS,
+        memo_bytes: int = MEMO_BYTES,
+    ) -> None:
+        self.bundle = bundle
+        self.stats = EncoderStats()
+        self._tokenizer = TextTokenizer(bundle.tokenizer_path)
+        self._memo = Memo(memo_bytes)
+        self._batcher = Batcher(
+            backend,
+            self._tokenizer,
+            HeadReader(bundle.manifest.heads),
+            self._memo,
+            Schedule(queue_tokens, BATCH_TOKENS),
+            self.stats,
+        )
+
+    @classmethod
+    async def start(
+        cls,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        queue_tokens: int = QUEUE_TOKENS,
+        memo_bytes: int = MEMO_BYTES,
+    ) -> Encoder:
+        """Compiles the graph, compares the golden outputs and warms up, in one or two seconds.
+
+        threads: for inference, None for all cores. queue_tokens: bound of what waits to be read.
+        Raises BundleError if the graph is foreign or out of tolerance on this machine.
+        """
+        backend = await asyncio.to_thread(_ready_backend, bundle, threads)
+        return cls(bundle, backend, queue_tokens=queue_tokens, memo_bytes=memo_bytes)
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens admitted and not yet read; a long request counts for a share of the queue only."""
+        return self._batcher.queued_tokens
+
+    @property
+    def memo_bytes(self) -> int:
+        return self._memo.nbytes
+
+    async def read(
+        self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
+    ) -> Readings:
+        """What every head says about the passages; domain and embedding are of the passages `ask`.
+
+        deadline: in seconds of the loop's clock; by default it grows with the length. Raises
+        Overloaded (at once) if the queue is full, EncoderTimeout, EncoderFailed.
+        """
+        stopped = threading.Event()
+        self.stats.reads += 1
+        try:
+            return await self._read(passages, ask, deadline, stopped)
+        except TimeoutError:
+            self.stats.timeouts += 1
+            raise EncoderTimeout("the encoder did not finish before the deadline") from None
+        except EncoderFailed:
+            self.stats.failures += 1
+            raise
+        except Overloaded:
+            self.stats.overloads += 1
+            raise
+        finally:
+            stopped.set()
+
+    async def aclose(self) -> None:
+        """Reads that wait get EncoderFailed."""
+        await self._batcher.aclose()
+
+    async def _read(
+        self,
+        passages: Sequence[Passage],
+        ask: Sequence[int],
+        deadline: float | None,
+        stopped: threading.Event,
+    ) -> Readings:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        manifest = self.bundle.manifest
+        run = _in_thread if sum(len(passage.text) for passage in passages) > LONG_CHARACTERS else _at_once
+        async with asyncio.timeout_at(deadline) as timeout:
+            plan = await run(
+                lambda: make_plan(
+                    passages, self._tokenizer, manifest.windows, self.bundle.digest, stopped.is_set
+                )
+            )
+            if deadline is None:
+                timeout.reschedule(begun + BASE_SECONDS + plan.token_count / TOKENS_PER_SECOND)
+            heard, memo_hits = await self._listen(plan)
+            return await run(
+                lambda: put_together(
+                    passages,
+                    plan,
+                    heard,
+                    manifest.heads,
+                    ask,
+                    memo_hits=memo_hits,
+                    seconds=clock() - begun,
+                )
+            )
+
+    async def _listen(self, plan: Plan) -> tuple[dict[WindowKey, WindowReading], int]:
+        """A reading for each key of the plan, and how many of its windows the memo knew."""
+        heard: dict[WindowKey, WindowReading] = {}
+        missing: dict[WindowKey, Ints] = {}
+        hits = 0
+        for key, window in zip(plan.keys, plan.windows, strict=True):
+            known = heard.get(key) or self._memo.get(key)
+            if known is None:
+                missing[key] = window.ids
+            else:
+                heard[key] = known
+                hits += 1
+        self.stats.windows += len(plan.windows)
+        self.stats.memo_hits += hits
+        if missing:
+            self.stats.invocations += 1
+            heard |= await self._batcher.read(missing)
+        return heard, hits
+
+
+def _ready_backend(bundle: Bundle, threads: int | None) -> OpenVINOBackend:
+    tokenizer = TextTokenizer(bundle.tokenizer_path)
+    full = padded(bundle.manifest.windows.tokens)
+    backend = OpenVINOBackend(bundle.graph_path, full, threads)
+    check_golden(bundle.manifest, tokenizer, backend)
+    for rows in WARM_ROWS:
+        if rows * full <= BATCH_TOKENS:
+            backend.warm_up(rows, full)
+    return backend
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work)

@@ -1,0 +1,94 @@
+"""Does this processor answer as the one that built the bundle did? Int8 results differ between CPUs.
+
+The golden texts are read once alone and once together, since a backend may treat the two differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vsr.encoder.backend import Backend, Floats
+from vsr.encoder.batcher import pad
+from vsr.encoder.heads import HeadReader
+from vsr.encoder.manifest import Golden, Manifest, Tolerance
+from vsr.encoder.schedule import padded
+from vsr.encoder.tokens import Ints, TextTokenizer
+from vsr.errors import BundleError
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Calibrated outputs for one text: probabilities of the classes, P(jailbreak), the unit vector, and
+    the probabilities of the tags per content token."""
+
+    domain: Floats
+    risk: float
+    embedding: Floats
+    tags: Floats
+
+
+def check_golden(manifest: Manifest, tokenizer: TextTokenizer, backend: Backend) -> None:
+    """Raises BundleError, naming the first output that is out of tolerance."""
+    reader = HeadReader(manifest.heads)
+    windows = [tokenizer.encode(golden.text).ids for golden in manifest.golden]
+    alone = [observe([window], tokenizer, backend, reader)[0] for window in windows]
+    together = observe(windows, tokenizer, backend, reader) if windows else []
+    for observations in (alone, together):
+        for number, (golden, found) in enumerate(zip(manifest.golden, observations, strict=True), 1):
+            problem = _difference(golden, found, manifest.heads.pii.labels, manifest.golden_tolerance)
+            if problem:
+                raise BundleError(
+                    f"bundle {manifest.name}: golden text {number}: {problem}; this processor or engine "
+                    "computes the graph differently from the one it was calibrated on"
+                )
+
+
+def observe(
+    windows: Sequence[Ints], tokenizer: TextTokenizer, backend: Backend, reader: HeadReader
+) -> list[Observation]:
+    """One batch of all windows."""
+    ids, mask = pad(windows, max(padded(len(window)) for window in windows), tokenizer)
+    outputs = backend.infer(ids, mask)
+    domains, risks, tags = reader.domains(outputs), reader.risks(outputs), reader.tags(outputs)
+    return [
+        Observation(
+            domains[row], float(risks[row]), outputs.embedding[row].copy(), tags[row, 1 : len(window) + 1]
+        )
+        for row, window in enumerate(windows)
+    ]
+
+
+def _difference(golden: Golden, found: Observation, labels: Sequence[str], allowed: Tolerance) -> str:
+    if len(found.domain) != len(golden.domain):
+        return f"domain has {len(found.domain)} classes, expected {len(golden.domain)}"
+    off = float(np.abs(found.domain - np.array(golden.domain, dtype=np.float32)).max())
+    if off > allowed.probability:
+        return f"a domain probability is off by {off:.3f}, allowed is {allowed.probability}"
+    off = abs(found.risk - golden.jailbreak)
+    if off > allowed.probability:
+        return f"the jailbreak probability is off by {off:.3f}, allowed is {allowed.probability}"
+    cosine = _cosine(found.embedding, golden.embedding)
+    if cosine < allowed.embedding_cosine:
+        return f"the embedding's cosine is {cosine:.3f}, at least {allowed.embedding_cosine} is demanded"
+    return _tag_difference(golden, found.tags, labels, allowed.probability)
+
+
+def _tag_difference(golden: Golden, tags: Floats, labels: Sequence[str], allowed: float) -> str:
+    """A tag may differ from the golden one only if both are about equally likely."""
+    if len(golden.pii) != len(tags):
+        return f"{len(tags)} tokens, expected {len(golden.pii)}"
+    for place, (tag, row) in enumerate(zip(golden.pii, tags, strict=True), 1):
+        off = float(row.max() - row[labels.index(tag)]) if tag in labels else 1.0
+        if off > allowed:
+            return f"token {place} is not {tag} by a probability of {off:.3f}, allowed is {allowed}"
+    return ""
+
+
+def _cosine(found: Floats, expected: Sequence[float]) -> float:
+    other = np.array(expected, dtype=np.float32)
+    if found.shape != other.shape:
+        return 0.0
+    return float(found @ other / (np.linalg.norm(found) * np.linalg.norm(other)))

@@ -1,0 +1,107 @@
+"""From the graph's raw outputs to what is kept of each window: compact, calibrated, memoisable.
+
+Values of one window only; `spans` and `encoder` put the windows of a request together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.encoder.backend import Floats, HeadOutputs
+from vsr.encoder.manifest import Heads
+
+Halves = NDArray[np.float16]
+OBJECT_BYTES = 900
+"""What Python itself spends on a WindowReading with its five arrays and its place in the memo."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTypes:
+    """Per content token: the likeliest entity type (index), its probability P(B-) + P(I-), and whether
+    beginning a span is likelier than continuing one."""
+
+    types: NDArray[np.uint8]
+    probabilities: Halves
+    begins: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def part(self, start: int, end: int) -> TokenTypes:
+        return TokenTypes(self.types[start:end], self.probabilities[start:end], self.begins[start:end])
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReading:
+    """Everything the heads said about one window. domain: logits; risk: P(jailbreak)."""
+
+    domain: Floats
+    risk: float
+    pii: TokenTypes
+    embedding: Halves
+
+    @property
+    def nbytes(self) -> int:
+        return OBJECT_BYTES + self.domain.nbytes + self.embedding.nbytes + 4 * len(self.pii)
+
+
+class HeadReader:
+    """Applies the calibration of a bundle's heads."""
+
+    def __init__(self, heads: Heads) -> None:
+        self._domain_temperature = heads.domain.temperature
+        self._jailbreak_temperature = heads.jailbreak.temperature
+        self._positive = heads.jailbreak.labels.index(heads.jailbreak.positive)
+        self._pii_temperature = heads.pii.temperature
+        self._begin = [heads.pii.labels.index(f"B-{kind}") for kind in heads.pii.types]
+        self._inside = [heads.pii.labels.index(f"I-{kind}") for kind in heads.pii.types]
+
+    def read(self, outputs: HeadOutputs, lengths: Sequence[int]) -> list[WindowReading]:
+        """One reading per row; `lengths` are the rows' content tokens."""
+        risks = self.risks(outputs)
+        tags = self.tags(outputs)
+        begin, inside = tags[:, :, self._begin], tags[:, :, self._inside]
+        either = begin + inside
+        best = either.argmax(axis=2)
+        chosen = best[:, :, None]
+        probabilities = np.take_along_axis(either, chosen, axis=2)[:, :, 0].astype(np.float16)
+        begins = np.take_along_axis(begin >= inside, chosen, axis=2)[:, :, 0]
+        types = best.astype(np.uint8)
+        return [
+            WindowReading(
+                domain=outputs.domain[row].copy(),
+                risk=float(risks[row]),
+                pii=TokenTypes(
+                    # copies, since a view would keep the whole batch alive in the memo
+                    types[row, 1 : length + 1].copy(),
+                    probabilities[row, 1 : length + 1].copy(),
+                    begins[row, 1 : length + 1].copy(),
+                ),
+                embedding=outputs.embedding[row].astype(np.float16),
+            )
+            for row, length in enumerate(lengths)
+        ]
+
+    def domains(self, outputs: HeadOutputs) -> Floats:
+        """Probabilities of the classes per row."""
+        return softmax(outputs.domain, self._domain_temperature)
+
+    def risks(self, outputs: HeadOutputs) -> Floats:
+        """P(jailbreak) per row."""
+        return softmax(outputs.jailbreak, self._jailbreak_temperature)[:, self._positive]
+
+    def tags(self, outputs: HeadOutputs) -> Floats:
+        """Probabilities of the BIO tags, shaped like the logits."""
+        return softmax(outputs.pii, self._pii_temperature)
+
+
+def softmax(logits: Floats, temperature: float) -> Floats:
+    """Over the last axis."""
+    scaled = logits / np.float32(temperature)
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    result: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return result

@@ -1,0 +1,157 @@
+"""The manifest of a bundle, `vsr.json`, as typed values. The format is described in docs/bundle.md.
+
+Only the text is judged here; whether the files it names exist and are whole is `bundle`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from vsr.errors import BundleError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScheme:
+    """Content tokens in a window, and the step between two windows of one text."""
+
+    tokens: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceHead:
+    labels: tuple[str, ...]
+    temperature: float
+    kind: Literal["sequence"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The threshold for a maximum over up to `max_windows` windows (None: any number)."""
+
+    role: Literal["any", "system"]
+    max_windows: int | None
+    threshold: float
+    fpr: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskHead:
+    labels: tuple[str, ...]
+    positive: str
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    kind: Literal["sequence"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHead:
+    """BIO tags; `thresholds` holds a span's least probability by type, 0.5 for types not named."""
+
+    labels: tuple[str, ...]
+    temperature: float
+    kind: Literal["token"]
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The entity types in the order of their B- tags."""
+        return tuple(label[2:] for label in self.labels if label.startswith("B-"))
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingHead:
+    dimension: int
+    kind: Literal["embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    domain: SequenceHead
+    jailbreak: RiskHead
+    pii: TokenHead
+    embedding: EmbeddingHead
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """One text of one window and the calibrated outputs of the machine that built the bundle."""
+
+    text: str
+    domain: tuple[float, ...]
+    jailbreak: float
+    embedding: tuple[float, ...]
+    pii: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    probability: float
+    embedding_cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    format: int
+    name: str
+    version: str
+    base_model: str
+    license: str
+    engine: str
+    windows: WindowScheme
+    heads: Heads
+    files: dict[str, str]
+    golden: tuple[Golden, ...]
+    golden_tolerance: Tolerance
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Raises BundleError with the first thing that is wrong. Keys that are not known are ignored."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise BundleError("vsr.json is not JSON") from None
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise BundleError(f"vsr.json has format {found!r}; this version reads format {FORMAT}")
+    try:
+        manifest = TypeAdapter(Manifest).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"vsr.json: {where}: {first['msg']}") from None
+    problem = _first_problem(manifest)
+    if problem:
+        raise BundleError(f"vsr.json: {problem}")
+    return manifest
+
+
+def _first_problem(manifest: Manifest) -> str:
+    windows, heads = manifest.windows, manifest.heads
+    tags = {"O"} | {f"{prefix}-{kind}" for kind in heads.pii.types for prefix in ("B", "I")}
+    points = heads.jailbreak.operating_points
+    checks = (
+        (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
+        (heads.jailbreak.positive in heads.jailbreak.labels, "heads.jailbreak.positive is not a label"),
+        (
+            any(point.role == "any" and point.max_windows is None for point in points),
+            'heads.jailbreak.operating_points needs a last row for role "any" and any number of windows',
+        ),
+        (tags == set(heads.pii.labels), "heads.pii.labels must be O and a B- and an I- tag of each type"),
+        (
+            min(head.temperature for head in (heads.domain, heads.jailbreak, heads.pii)) > 0,
+            "a temperature must be above 0",
+        ),
+        (
+            all(PurePath(name).name == name for name in manifest.files),
+            "files names something outside the bundle",
+        ),
+    )
+    return next((message for holds, message in checks if not holds), "")

@@ -1,0 +1,93 @@
+"""Puts what the heads said about single windows together into `Readings` of a whole request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.encoder.heads import WindowReading, softmax
+from vsr.encoder.manifest import Heads
+from vsr.encoder.memo import WindowKey
+from vsr.encoder.plan import Plan
+from vsr.encoder.spans import find_spans, join_types
+from vsr.encoder.windows import covered, domain_windows, seams
+from vsr.facts import Coverage, Entity, Passage, Readings, WindowRisk
+
+Heard = Mapping[WindowKey, WindowReading]
+
+
+def put_together(
+    passages: Sequence[Passage],
+    plan: Plan,
+    heard: Heard,
+    heads: Heads,
+    ask: Sequence[int],
+    *,
+    memo_hits: int,
+    seconds: float,
+) -> Readings:
+    """`heard` holds a reading for each of the plan's keys. `ask` are the passages of the routing text."""
+    numbers = domain_windows([number for passage in ask for number in plan.of_passage[passage]])
+    readings = [heard[plan.keys[number]] for number in numbers]
+    weights = np.array([len(plan.windows[number].ids) for number in numbers], dtype=np.float32)
+    return Readings(
+        domain=_domain(readings, weights, heads) if readings else {},
+        jailbreak=_risks(plan, heard),
+        entities=tuple(
+            entity
+            for passage in range(len(passages))
+            for entity in _entities(passage, passages[passage], plan, heard, heads)
+        ),
+        embedding=_embedding(readings, weights) if readings else None,
+        coverage=Coverage(
+            tokens=plan.token_count,
+            windows=len(plan.windows),
+            memo_hits=memo_hits,
+            domain_tokens=covered([plan.windows[number] for number in numbers]),
+        ),
+        seconds=seconds,
+    )
+
+
+def _domain(
+    readings: Sequence[WindowReading], weights: NDArray[np.float32], heads: Heads
+) -> dict[str, float]:
+    logits = np.average([reading.domain for reading in readings], axis=0, weights=weights)
+    probabilities = softmax(logits, heads.domain.temperature).tolist()
+    return dict(zip(heads.domain.labels, probabilities, strict=True))
+
+
+def _embedding(readings: Sequence[WindowReading], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    vectors = np.array([reading.embedding for reading in readings], dtype=np.float32)
+    mean = weights @ vectors
+    unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return unit
+
+
+def _risks(plan: Plan, heard: Heard) -> tuple[WindowRisk, ...]:
+    return tuple(
+        WindowRisk(window.passage, heard[key].risk, window.bridging)
+        for window, key in zip(plan.windows, plan.keys, strict=True)
+    )
+
+
+def _entities(passage: int, source: Passage, plan: Plan, heard: Heard, heads: Heads) -> list[Entity]:
+    numbers = plan.of_passage[passage]
+    if not numbers:
+        return []
+    windows = [plan.windows[number] for number in numbers]
+    borders = seams(windows)
+    parts = [
+        heard[plan.keys[number]].pii.part(borders[place] - window.start, borders[place + 1] - window.start)
+        for place, (number, window) in enumerate(zip(numbers, windows, strict=True))
+    ]
+    spans = find_spans(
+        source.text.reveal(),
+        plan.tokens[passage],
+        join_types(parts),
+        heads.pii.types,
+        heads.pii.thresholds,
+    )
+    return [Entity(span.type, passage, span.start, span.end, span.score) for span in spans]

@@ -1,0 +1,139 @@
+"""From token predictions of the PII head to spans of characters.
+
+Decisions are made per word, never inside one: a word's probability for a type is the mean over its
+pieces. Neighbouring words of one type form a span whose score is the mean over its words, held
+against that type's threshold. Which passage a span is in, and what is done about it, is told and
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vsr.encoder.heads import TokenTypes
+from vsr.encoder.tokens import Tokens, is_cjk
+
+DEFAULT_THRESHOLD = 0.5
+WORD_FLOOR = 0.4
+"""A word this likely of a type may be part of a span. It does not depend on the thresholds, so a
+threshold can be fitted on spans found under another; one below it has no further effect."""
+FAINTEST = np.float16(0.1)
+"""Words with no piece above this are not looked at."""
+VERBATIM = frozenset({"PASSWORD"})
+"""Types whose edges may be punctuation."""
+EDGES = "\"'`“”‘’«»「」『』《》<>,.;:!?，。；：！？、…–—-*_=|\\/"
+PAIRS = ("()", "[]", "{}", "（）", "【】")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`text[start:end]` is an entity of this type, with this probability."""
+
+    type: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    number: int
+    start: int
+    end: int
+    type: str
+    score: float
+    begins: bool
+
+
+def find_spans(
+    text: str, tokens: Tokens, heard: TokenTypes, types: Sequence[str], thresholds: Mapping[str, float]
+) -> list[Span]:
+    """Spans in order. `heard` has one prediction per token; `types` names their indices."""
+    spans: list[Span] = []
+    run: list[_Word] = []
+    for word in _entity_words(tokens, heard, types):
+        if run and not _continues(text, run[-1], word):
+            spans += _span(text, run, thresholds)
+            run = []
+        run.append(word)
+    if run:
+        spans += _span(text, run, thresholds)
+    return spans
+
+
+def join_types(parts: Sequence[TokenTypes]) -> TokenTypes:
+    if len(parts) == 1:
+        return parts[0]
+    return TokenTypes(
+        np.concatenate([part.types for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.begins for part in parts]),
+    )
+
+
+def _entity_words(tokens: Tokens, heard: TokenTypes, types: Sequence[str]) -> Iterator[_Word]:
+    candidates = np.flatnonzero(heard.probabilities > FAINTEST)
+    if not len(candidates):
+        return
+    firsts = np.flatnonzero(tokens.words).astype(np.int32)
+    numbers = np.unique(np.searchsorted(firsts, candidates, side="right") - 1)
+    for number in numbers.tolist():
+        first = int(firsts[number])
+        end = int(firsts[number + 1]) if number + 1 < len(firsts) else len(tokens)
+        kind, score = _word_type(heard, first, end)
+        if score >= WORD_FLOOR:
+            start, stop = int(tokens.starts[first]), int(tokens.ends[end - 1])
+            yield _Word(number, start, stop, types[kind], score, bool(heard.begins[first]))
+
+
+def _word_type(heard: TokenTypes, first: int, end: int) -> tuple[int, float]:
+    """The type with the highest mean probability over the pieces `[first, end)`."""
+    totals: dict[int, float] = {}
+    for kind, probability in zip(
+        heard.types[first:end].tolist(), heard.probabilities[first:end].tolist(), strict=True
+    ):
+        totals[kind] = totals.get(kind, 0.0) + probability
+    best = max(totals, key=lambda kind: totals[kind])
+    return best, totals[best] / (end - first)
+
+
+def _continues(text: str, before: _Word, word: _Word) -> bool:
+    if before.type != word.type:
+        return False
+    between = text[before.end : word.start]
+    if word.number == before.number + 1:
+        # inside a run of Latin characters, such as an address or a number, a new beginning is noise
+        unbroken = not between and not is_cjk(text[word.start])
+        return unbroken or not word.begins
+    # one punctuation mark that the head passed over, within a run: john.doe, 555-0132
+    skipped_mark = word.number == before.number + 2 and len(between) == 1 and not between.isspace()
+    return skipped_mark and not between.isalnum() and not word.begins
+
+
+def _span(text: str, run: Sequence[_Word], thresholds: Mapping[str, float]) -> list[Span]:
+    kind = run[0].type
+    score = sum(word.score for word in run) / len(run)
+    if score < thresholds.get(kind, DEFAULT_THRESHOLD):
+        return []
+    start, end = run[0].start, run[-1].end
+    if kind not in VERBATIM:
+        start, end = _trimmed(text, start, end)
+    return [Span(kind, start, end, score)] if start < end else []
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without white space, punctuation and unpaired brackets at the edges."""
+    while start < end and _is_edge(text[start], text[start:end]):
+        start += 1
+    while start < end and _is_edge(text[end - 1], text[start:end]):
+        end -= 1
+    return start, end
+
+
+def _is_edge(character: str, span: str) -> bool:
+    if character.isspace() or character in EDGES:
+        return True
+    return any(character in pair and span.count(pair[0]) != span.count(pair[1]) for pair in PAIRS)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.encoder.tiny_bundle import DIMENSION, DOMAINS, TAGS, passage, read_manifest, write_manifest
+from vsr.encoder.bundle import Bundle, default_bundle_path, load_bundle
+from vsr.encoder.encoder import Encoder
+from vsr.encoder.openvino import OpenVINOBackend
+from vsr.errors import BundleError
+
+
+def test_a_window_alone_and_in_a_batch_gets_the_same_answer(bundle: Bundle) -> None:
+    backend = OpenVINOBackend(bundle.graph_path, 32, threads=1)
+    ids = np.array([[2, 5, 6, 3], [2, 7, 3, 0]], dtype=np.int64)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], dtype=np.int64)
+    together = backend.infer(ids, mask)
+    assert together.domain.shape == (2, len(DOMAINS))
+    assert together.pii.shape == (2, 4, len(TAGS))
+    domain, jailbreak, pii = (
+        np.array(array) for array in (together.domain, together.jailbreak, together.pii)
+    )
+    for row in range(2):
+        alone = backend.infer(ids[row : row + 1], mask[row : row + 1])
+        assert alone.embedding.shape == (1, DIMENSION)
+        assert np.allclose(alone.domain[0], domain[row], atol=1e-5)
+        assert np.allclose(alone.jailbreak[0], jailbreak[row], atol=1e-5)
+        assert np.allclose(alone.pii[0], pii[row], atol=1e-5)
+
+
+async def test_a_whole_bundle_starts_and_reads(bundle: Bundle) -> None:
+    encoder = await Encoder.start(bundle, threads=1)
+    try:
+        readings = await encoder.read([passage("the algebra word")], [0])
+    finally:
+        await encoder.aclose()
+    golden = bundle.manifest.golden[0]
+    assert list(readings.domain.values()) == pytest.approx(golden.domain, abs=0.01)
+    assert readings.jailbreak[0].risk == pytest.approx(golden.jailbreak, abs=0.01)
+
+
+async def test_the_default_bundle_answers_here_as_where_it_was_built() -> None:
+    encoder = await Encoder.start(load_bundle(default_bundle_path()))
+    try:
+        readings = await encoder.read([passage("帮我解这道微积分题")], [0])
+    finally:
+        await encoder.aclose()
+    assert readings.coverage.windows == 1
+    assert set(readings.domain) == set(encoder.bundle.manifest.heads.domain.labels)
+
+
+@pytest.mark.parametrize(
+    ("output", "spoilt", "complaint"),
+    [
+        ("domain", [0.9, 0.1], "a domain probability is off by"),
+        ("domain", [1.0], "domain has 2 classes, expected 1"),
+        ("jailbreak", 0.99, "the jailbreak probability is off by"),
+        ("embedding", [1.0, 0.0, 0.0, 0.0], "the embedding's cosine is"),
+        ("pii", ["O", "O", "O"], "token 1 is not O by"),
+        ("pii", ["O"], "3 tokens, expected 1"),
+    ],
+)
+async def test_a_processor_that_computes_differently_is_told_of_at_start(
+    copy: Path, output: str, spoilt: object, complaint: str
+) -> None:
+    document = read_manifest(copy)
+    document["golden"][0][output] = spoilt
+    write_manifest(copy, document)
+    with pytest.raises(BundleError) as caught:
+        await Encoder.start(load_bundle(copy), threads=1)
+    assert "golden text 1" in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+async def test_a_graph_without_a_head_is_refused(copy: Path) -> None:
+    await refused(
+        copy, "openvino_model.xml", b'names="jailbreak"', b'names="toxicity"', "no output named jailbreak"
+    )
+
+
+async def test_a_graph_that_is_none_is_refused(copy: Path) -> None:
+    await refused(copy, "openvino_model.xml", b"<net", b"<not", "is not an OpenVINO graph")
+
+
+async def refused(path: Path, name: str, old: bytes, new: bytes, complaint: str) -> None:
+    content = (path / name).read_bytes()
+    assert old in content
+    (path / name).write_bytes(content.replace(old, new))
+    document = read_manifest(path)
+    document["files"][name] = "sha256:" + hashlib.sha256((path / name).read_bytes()).hexdigest()
+    write_manifest(path, document)
+    with pytest.raises(BundleError, match=complaint):
+        await Encoder.start(load_bundle(path), threads=1)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+import pytest
+
+from vsr.encoder.schedule import Job, Schedule, padded
+from vsr.errors import Overloaded
+
+FULL = 126
+BATCH = 8 * padded(FULL)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def job(loop: asyncio.AbstractEventLoop, *lengths: int) -> Job:
+    numbers = count()
+    windows = {str(next(numbers)).encode(): np.zeros(length, dtype=np.int32) for length in lengths}
+    return Job(windows, loop.create_future())
+
+
+def schedule(*jobs: Job, limit: int = 1_000_000) -> Schedule:
+    made = Schedule(limit, BATCH)
+    for one in jobs:
+        made.add(one)
+    return made
+
+
+def drained(made: Schedule) -> list[list[Job]]:
+    batches = []
+    while (batch := made.take()) is not None:
+        batches.append([row.job for row in batch.rows])
+    return batches
+
+
+def test_nothing_waits_for_a_batch_to_fill(loop: asyncio.AbstractEventLoop) -> None:
+    only = job(loop, 10)
+    assert drained(schedule(only)) == [[only]]
+
+
+def test_windows_of_similar_length_of_several_requests_share_a_batch(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    short, other, long = job(loop, 10), job(loop, 20), job(loop, 100)
+    assert sorted(len(batch) for batch in drained(schedule(short, other, long))) == [1, 2]
+
+
+def test_a_batch_is_bounded_by_tokens_and_every_window_is_read(loop: asyncio.AbstractEventLoop) -> None:
+    long = job(loop, *[FULL] * 21)
+    batches = drained(schedule(long))
+    assert [len(batch) for batch in batches] == [8, 8, 4, 1]
+
+
+def test_a_window_wider_than_a_batch_is_read_all_the_same(loop: asyncio.AbstractEventLoop) -> None:
+    assert len(drained(schedule(job(loop, 2 * BATCH)))) == 1
+
+
+def test_a_short_request_waits_for_at_most_one_batch_of_long_ones(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    made = schedule(*(job(loop, *[FULL] * 300) for _ in range(5)))
+    for _ in range(7):
+        made.take()
+        short = job(loop, 10)
+        made.add(short)
+        batches = [made.take(), made.take()]
+        assert any(batch is not None and batch.rows[0].job is short for batch in batches)
+
+
+def test_a_long_request_goes_on_however_many_short_ones_come(loop: asyncio.AbstractEventLoop) -> None:
+    long = job(loop, *[FULL] * 24)
+    made = schedule(long)
+    turns = 0
+    while long.width:
+        for _ in range(100):
+            made.add(job(loop, 10))
+        made.take()
+        turns += 1
+    assert turns <= 6
+
+
+def test_a_full_queue_refuses_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    made = schedule(*(job(loop, 30) for _ in range(4)), limit=4 * 32)
+    with pytest.raises(Overloaded) as caught:
+        made.add(job(loop, 30))
+    assert caught.value.retry_after == 1
+
+
+def test_a_request_counts_until_it_leaves(loop: asyncio.AbstractEventLoop) -> None:
+    first = job(loop, 30)
+    made = schedule(first, limit=100)
+    made.take()
+    assert made.held_tokens > 0
+    made.leave(first)
+    made.leave(first)
+    assert made.held_tokens == 0
+
+
+def test_a_request_larger_than_the_queue_takes_a_share_of_it(loop: asyncio.AbstractEventLoop) -> None:
+    made = schedule(job(loop, *[FULL] * 100), limit=1000)
+    assert made.held_tokens == 250
+    made.add(job(loop, 10))
+
+
+def test_a_request_that_left_is_not_read(loop: asyncio.AbstractEventLoop) -> None:
+    gone, there = job(loop, 10), job(loop, 12)
+    made = schedule(gone, there)
+    made.leave(gone)
+    assert drained(made) == [[there]]

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tests.encoder.tiny_bundle import TYPES
+from vsr.encoder.bundle import Bundle
+from vsr.encoder.heads import TokenTypes
+from vsr.encoder.spans import find_spans
+from vsr.encoder.tokens import TextTokenizer
+
+Prediction = tuple[str, float, bool]
+
+NOTHING: Prediction = ("PERSON", 0.01, False)
+
+
+def begin(kind: str = "PERSON", probability: float = 0.9) -> Prediction:
+    return (kind, probability, True)
+
+
+def inside(kind: str = "PERSON", probability: float = 0.9) -> Prediction:
+    return (kind, probability, False)
+
+
+@pytest.fixture
+def tokenizer(bundle: Bundle) -> TextTokenizer:
+    return TextTokenizer(bundle.tokenizer_path)
+
+
+def found(
+    tokenizer: TextTokenizer,
+    text: str,
+    predictions: list[Prediction],
+    thresholds: Mapping[str, float] | None = None,
+) -> list[tuple[str, str]]:
+    tokens = tokenizer.encode(text)
+    assert len(tokens) == len(predictions)
+    heard = TokenTypes(
+        np.array([TYPES.index(kind) for kind, _, _ in predictions], dtype=np.uint8),
+        np.array([probability for _, probability, _ in predictions], dtype=np.float16),
+        np.array([begins for _, _, begins in predictions], dtype=np.bool_),
+    )
+    spans = find_spans(text, tokens, heard, TYPES, thresholds or {})
+    return [(span.type, text[span.start : span.end]) for span in spans]
+
+
+def test_words_of_one_type_make_one_span(tokenizer: TextTokenizer) -> None:
+    predictions = [NOTHING, begin(), inside(), NOTHING]
+    assert found(tokenizer, "the john smith word", predictions) == [("PERSON", "john smith")]
+
+
+def test_a_span_may_lack_its_beginning(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "the smith", [NOTHING, inside()]) == [("PERSON", "smith")]
+
+
+def test_a_new_beginning_starts_a_new_span(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "john mary", [begin(), begin()]) == [("PERSON", "john"), ("PERSON", "mary")]
+    assert found(tokenizer, "张三李三", [begin(), inside(), begin(), inside()]) == [
+        ("PERSON", "张三"),
+        ("PERSON", "李三"),
+    ]
+
+
+def test_another_type_starts_another_span(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(), begin("PHONE_NUMBER"), inside("PHONE_NUMBER"), inside("PHONE_NUMBER")]
+    assert found(tokenizer, "john 555-0132", predictions) == [
+        ("PERSON", "john"),
+        ("PHONE_NUMBER", "555-0132"),
+    ]
+
+
+def test_the_pieces_of_a_word_never_part(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "johnny", [begin(), NOTHING], {"PERSON": 0.4}) == [("PERSON", "johnny")]
+    assert found(tokenizer, "johnny", [begin(probability=0.7), NOTHING], {"PERSON": 0.3}) == []
+
+
+def test_a_spurious_beginning_inside_a_number_does_not_split_it(tokenizer: TextTokenizer) -> None:
+    predictions = [begin("PHONE_NUMBER"), inside("PHONE_NUMBER"), begin("PHONE_NUMBER")]
+    assert found(tokenizer, "555-0132", predictions) == [("PHONE_NUMBER", "555-0132")]
+
+
+def test_a_mark_passed_over_inside_a_number_does_not_split_it(tokenizer: TextTokenizer) -> None:
+    predictions = [begin("PHONE_NUMBER"), NOTHING, inside("PHONE_NUMBER")]
+    assert found(tokenizer, "555-0132", predictions) == [("PHONE_NUMBER", "555-0132")]
+
+
+def test_a_word_passed_over_does_split(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(), NOTHING, begin()]
+    assert found(tokenizer, "john the mary", predictions) == [("PERSON", "john"), ("PERSON", "mary")]
+    assert found(tokenizer, "张和李", predictions) == [("PERSON", "张"), ("PERSON", "李")]
+
+
+def test_each_type_has_its_threshold(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(probability=0.55), begin("PHONE_NUMBER", 0.55)]
+    assert found(tokenizer, "john 555", predictions, {"PERSON": 0.6}) == [("PHONE_NUMBER", "555")]
+    assert found(tokenizer, "john 555", predictions, {"PHONE_NUMBER": 0.6}) == [("PERSON", "john")]
+
+
+def test_a_low_threshold_finds_what_is_less_likely_than_not(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "john", [begin(probability=0.45)]) == []
+    assert found(tokenizer, "john", [begin(probability=0.45)], {"PERSON": 0.2}) == [("PERSON", "john")]
+
+
+def test_where_a_span_ends_does_not_depend_on_its_threshold(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(probability=0.99), inside(probability=0.3)]
+    assert found(tokenizer, "john smith", predictions, {"PERSON": 0.1}) == [("PERSON", "john")]
+
+
+def test_a_span_keeps_a_word_that_is_weaker_than_its_mean(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(probability=0.99), inside(probability=0.7)]
+    assert found(tokenizer, "john smith", predictions, {"PERSON": 0.8}) == [("PERSON", "john smith")]
+
+
+def test_punctuation_and_unpaired_brackets_at_the_edges_are_left_out(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "(john).", [inside()] * 4) == [("PERSON", "(john)")]
+    assert found(tokenizer, "john).", [inside()] * 3) == [("PERSON", "john")]
+    assert found(tokenizer, "张三。", [inside()] * 3) == [("PERSON", "张三")]
+    assert found(tokenizer, "...", [inside()] * 3) == []
+
+
+def test_a_password_keeps_its_punctuation(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "secret!", [begin("PASSWORD"), inside("PASSWORD")]) == [("PASSWORD", "secret!")]

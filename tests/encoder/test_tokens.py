@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vsr.encoder import tokens as module
+from vsr.encoder.bundle import Bundle
+from vsr.encoder.failures import EncoderFailed
+from vsr.encoder.tokens import TextTokenizer
+from vsr.errors import BundleError
+
+
+@pytest.fixture
+def tokenizer(bundle: Bundle) -> TextTokenizer:
+    return TextTokenizer(bundle.tokenizer_path)
+
+
+def test_offsets_are_characters_of_the_text(tokenizer: TextTokenizer) -> None:
+    text = "A  😀 Johnny和张三."
+    tokens = tokenizer.encode(text)
+    places = zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True)
+    assert [text[start:end] for start, end in places] == [
+        "A", "😀", "John", "ny", "和", "张", "三", ".",
+    ]  # fmt: skip
+
+
+def test_pieces_of_a_word_are_marked_as_its_continuation(tokenizer: TextTokenizer) -> None:
+    assert tokenizer.encode("johnny word张三").words.tolist() == [True, False, True, True, True]
+
+
+def test_an_empty_text_has_no_tokens(tokenizer: TextTokenizer) -> None:
+    assert len(tokenizer.encode("")) == 0
+
+
+def test_text_in_chunks_has_the_same_tokens_as_in_one(
+    tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "the other johnny (555-0132) met 张三 and 李三. " * 40
+    whole = tokenizer.encode(text)
+    monkeypatch.setattr(module, "CHUNK", 37)
+    monkeypatch.setattr(module, "SEARCH", 30)
+    parts = tokenizer.encode(text)
+    assert parts.ids.tolist() == whole.ids.tolist()
+    assert parts.starts.tolist() == whole.starts.tolist()
+    assert parts.ends.tolist() == whole.ends.tolist()
+    assert parts.words.tolist() == whole.words.tolist()
+
+
+def test_a_word_longer_than_a_chunk_is_still_read(tokenizer: TextTokenizer) -> None:
+    tokens = tokenizer.encode("x" * (3 * module.CHUNK))
+    assert tokens.starts[0] == 0
+    assert tokens.ends[-1] == 3 * module.CHUNK
+
+
+@pytest.mark.parametrize("length", [1, 3000])
+def test_half_a_surrogate_pair_is_no_obstacle(tokenizer: TextTokenizer, length: int) -> None:
+    text = "john \ud83d" + " smith" * length
+    tokens = tokenizer.encode(text)
+    assert text[tokens.starts[-1] : tokens.ends[-1]] == "smith"
+
+
+def test_a_request_that_was_given_up_is_not_tokenised_further(tokenizer: TextTokenizer) -> None:
+    with pytest.raises(EncoderFailed):
+        tokenizer.encode("word " * 10_000, stopped=lambda: True)
+
+
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(BundleError, match="not a tokenizer"):
+        TextTokenizer(tmp_path / "tokenizer.json")
