@@ -7,11 +7,57 @@ and the state of the stream; it decides nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeVar
+from urllib.parse import unquote
 
-from vsr.config.policy import Backend
-from vsr.errors import RequestError
+from vsr import headers as names
+from vsr.chat.body import decode_body, dump_json, parse_json
+from vsr.chat.completion import completion
+from vsr.chat.edit import ask_for_usage, replace_spans, with_model
+from vsr.chat.models import model_item, models_list
+from vsr.chat.request import ChatRequest, parse_chat_request
+from vsr.chat.response import PlainResponse, ResponseStream, Usage
+from vsr.config.policy import Backend, Listener, Policy
+from vsr.encoder.encoder import Encoder
+from vsr.errors import (
+    BadBackend,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    Overloaded,
+    Refused,
+    RequestError,
+    TooLarge,
+    Unavailable,
+)
+from vsr.facts import Facts
+from vsr.guards.masking import placeholder
+from vsr.identity.keys import ANONYMOUS, Principal, authenticate
+from vsr.plugins.header_mutation import apply as mutate_headers
+from vsr.plugins.reasoning import apply as switch_reasoning
+from vsr.plugins.system_prompt import apply as set_system_prompt
+from vsr.route import Finding, HeaderMutation, Route, SystemPrompt
+from vsr.router import decide, judge
+from vsr.telemetry import Metrics
+
+_T = TypeVar("_T")
+
+logger = logging.getLogger(__name__)
+
+CHAT_PATH = "/v1/chat/completions"
+MODELS_PATH = "/v1/models"
+HEALTH_PATHS = ("/health", "/livez")
+READY_PATHS = ("/ready", "/readyz")
+
+_OFF_LOOP = 256 * 1024  # bytes of body from which on parsing and writing leave the event loop
 
 Headers = Sequence[tuple[str, str]]
 """Header fields in order, names in lower case."""
@@ -70,6 +116,20 @@ class ResponseHead:
     buffered: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an exchange uses of its generation, taken when it starts. created: Unix time since when the
+    configuration is live."""
+
+    policy: Policy
+    encoder: Encoder | None
+    metrics: Metrics
+    running: int = 1
+    seed: int = 0
+    ready: bool = True
+    created: int = 0
+
+
 class Exchange:
     """Not thread-safe; one per request, used from one event loop.
 
@@ -79,43 +139,372 @@ class Exchange:
     answers; none raises except asyncio.CancelledError (client gone).
     """
 
+    def __init__(
+        self, head: RequestHead, services: Services, *, door: str, on_close: Callable[[], None] = lambda: None
+    ) -> None:
+        self._head = head
+        self._headers = dict(head.headers)
+        self._services = services
+        self._policy = services.policy
+        self._metrics = services.metrics
+        self._door = door
+        self._on_close = on_close
+        self._started = time.perf_counter()
+        self._sent = 0.0
+        self._first_byte = 0.0
+        self._request_id = names.request_id(self._headers)
+        self._principal: Principal = ANONYMOUS
+        self._request: ChatRequest | None = None
+        self._route: Route | None = None
+        self._facts: Facts | None = None
+        self._stream: ResponseStream | None = None
+        self._usage: Usage | None = None
+        self._status = 0
+        self._code = ""
+        self._responding = False
+        self._closed = False
+
+    # ------------------------------------------------------------ the request
+
     @property
     def body_limit(self) -> int:
         """Bytes of request body to accept (413 beyond: answer with `on_error(TooLarge(...))`)."""
-        raise NotImplementedError
+        return self._policy.limits.max_body_bytes
 
     def on_request_headers(self) -> Answer | None:
         """Authentication, paths, methods, local endpoints. None: the body is needed."""
-        raise NotImplementedError
+        try:
+            return self._local() or self._admit()
+        except RequestError as error:
+            return self.on_error(error)
+
+    def _local(self) -> Answer | None:
+        path = self._head.path
+        if path in HEALTH_PATHS:
+            self._allow("GET")
+            return self._json(200, b'{"status":"ok"}', "health")
+        if path in READY_PATHS:
+            self._allow("GET")
+            ready = self._services.ready
+            return self._json(
+                200 if ready else 503, b'{"ready":%s}' % (b"true" if ready else b"false"), "health"
+            )
+        listed = path == MODELS_PATH or path.startswith(MODELS_PATH + "/")
+        if not listed and path != CHAT_PATH:
+            raise NotFound("Unknown path: this router serves /v1/chat/completions and /v1/models.")
+        self._allow("GET" if listed else "POST")
+        self._principal = authenticate(self._listener(), self._headers)
+        if not listed:
+            return None
+        created = self._services.created
+        if path == MODELS_PATH:
+            return self._json(200, dump_json(models_list(self._policy, created)), "models")
+        item = model_item(self._policy, unquote(path[len(MODELS_PATH) + 1 :]), created)
+        return self._json(200, dump_json(item), "models")
+
+    def _allow(self, method: str) -> None:
+        if self._head.method != method:
+            raise MethodNotAllowed(f"Method not allowed here: use {method}.")
+
+    def _listener(self) -> Listener:
+        by_name = {listener.name: listener for listener in self._policy.listeners}
+        return by_name.get(self._head.listener, self._policy.listeners[0])
+
+    def _admit(self) -> Answer | None:
+        if self._services.running > self._policy.limits.max_concurrent_requests:
+            raise Overloaded(
+                "The router is busy: too many requests at once. Try again shortly.", retry_after=1
+            )
+        length = self._headers.get("content-length", "")
+        if length.isdigit() and int(length) > self.body_limit:
+            raise self.too_large()
+        return None
+
+    def too_large(self) -> TooLarge:
+        return TooLarge(f"The request body is over the limit of {self.body_limit} bytes.")
 
     async def on_request_body(self, body: bytes) -> Answer | Forward:
         """Parse, judge, guard, decide, edit."""
-        raise NotImplementedError
+        try:
+            return await self._serve(body)
+        except RequestError as error:
+            return self.on_error(error)
+        except Exception as error:  # noqa: BLE001 # a bug must answer 500 in the client's protocol
+            # the message may hold client text, the frames do not
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("request %s failed: %s\n%s", self._request_id, type(error).__name__, frames)
+            return self.on_error(InternalError("Internal routing error. Contact your administrator."))
+
+    async def _serve(self, raw: bytes) -> Answer | Forward:
+        received = time.perf_counter()
+        if len(raw) > self.body_limit:
+            raise self.too_large()
+        self._request = request = await _maybe_off_loop(len(raw), lambda: self._parse(raw))
+        self._facts = facts = await judge(request, self._policy, self._services.encoder)
+        judged = time.perf_counter()
+        self._route = route = decide(request.model, facts, self._policy, seed=self._services.seed)
+        self._metrics.judged(facts, route, time.perf_counter() - judged)
+        answer = self._answer_here(route, request)
+        if answer is None:
+            # the hook of the response cache: a lookup belongs here, after the guards, before forwarding
+            answer_or_forward: Answer | Forward = await _maybe_off_loop(
+                len(raw), lambda: self._forward(route, request)
+            )
+        else:
+            answer_or_forward = answer
+        self._metrics.overhead.labels(door=self._door).observe(time.perf_counter() - received)
+        self._sent = time.perf_counter()
+        return answer_or_forward
+
+    def _parse(self, raw: bytes) -> ChatRequest:
+        decoded = decode_body(raw, self._headers.get("content-encoding"), self.body_limit)
+        return parse_chat_request(parse_json(decoded, self._policy.limits.max_nesting))
+
+    def _answer_here(self, route: Route, request: ChatRequest) -> Answer | None:
+        """Everything that does not go to a back end."""
+        if route.outcome == "forward":
+            return None
+        if route.outcome == "answer":
+            headers = self._described("fast_response", success=True) | {"x-vsr-fast-response": "true"}
+            return self._completion(route.message, "stop", request, headers, "fast_response")
+        if route.outcome == "unknown_model":
+            raise ModelNotFound(
+                "The requested model is not available here; see /v1/models.",
+                param="model",
+                status=self._policy.unknown_model_status,
+            )
+        if route.outcome == "unroutable":
+            raise InvalidRequest(
+                "unable to route request: no model selected and no default model configured",
+                param="model",
+                code="unroutable",
+            )
+        if route.outcome == "unavailable":
+            if self._facts is not None and self._facts.encoder_error == "overloaded":
+                raise Overloaded(
+                    "The router is busy judging other requests. Try again shortly.", retry_after=1
+                )
+            raise Unavailable(
+                "The request could not be checked for safety, so it was not served.", retry_after=5
+            )
+        return self._refusal(route, request)
+
+    def _refusal(self, route: Route, request: ChatRequest) -> Answer:
+        guards = self._policy.guards
+        finding = next(one for one in route.findings if one.acts and one.state == "violating")
+        if guards.refusal == "completion":
+            headers = self._described("blocked", success=False)
+            return self._completion(guards.refusal_message, "content_filter", request, headers, finding.guard)
+        error = Refused(_refusal_message(finding, guards.refusal_message), code=f"{finding.guard}_refused")
+        return self.on_error(error)
+
+    def _forward(self, route: Route, request: ChatRequest) -> Forward:
+        """The body as the back end shall see it. What is sent was judged: it is written anew from the
+        parsed request, with only the router's own edits."""
+        policy = self._policy
+        model = policy.models[route.model]
+        backends = {backend.name: backend for backend in model.backends}
+        chosen = [backends[name] for name in route.backends]
+        body = request.body
+        if route.mask:
+            body = replace_spans(body, request.passages, route.mask, placeholder)
+        headers: dict[str, str] = {}
+        removed: frozenset[str] = frozenset()
+        for plugin in route.plugins:
+            if isinstance(plugin, SystemPrompt):
+                body = set_system_prompt(body, plugin)
+            elif isinstance(plugin, HeaderMutation):
+                headers, removed = mutate_headers(self._passed_on(), plugin)
+        if model.reasoning_family is not None:
+            body = switch_reasoning(
+                body, model.reasoning_family, chosen[0].dialect, route.reasoning, route.reasoning_effort
+            )
+        body = with_model(body, route.model_id)
+        if request.stream:
+            body = ask_for_usage(body)
+        return Forward(
+            attempts=tuple(self._attempt(backend, route, headers, removed) for backend in chosen),
+            body=dump_json(body),
+            stream=request.stream,
+            clear_route_cache=policy.clear_route_cache,
+        )
+
+    def _passed_on(self) -> dict[str, str]:
+        return {name: value for name, value in self._headers.items() if not names.is_reserved(name)}
+
+    def _attempt(
+        self, backend: Backend, route: Route, extra: Mapping[str, str], removed: frozenset[str]
+    ) -> Attempt:
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",  # so that answers can be read
+            names.REQUEST_ID: self._request_id,
+            names.SELECTED_MODEL: names.printable(route.model),
+            names.DESTINATION: backend.destination,
+            **dict(backend.extra_headers),
+            **extra,
+        }
+        client = self._headers.get("authorization")
+        if backend.api_key is not None:
+            headers[backend.auth_header.lower()] = backend.auth_prefix + backend.api_key.reveal()
+        elif backend.forward_authorization and client:
+            headers["authorization"] = client
+        path = backend.chat_path or backend.base_path.rstrip("/") + CHAT_PATH.removeprefix("/v1")
+        if self._head.query:
+            path += ("&" if "?" in path else "?") + self._head.query
+        forbidden = {name for name in self._headers if names.is_reserved(name)} | {"content-encoding"}
+        return Attempt(backend, path, headers, frozenset((forbidden | removed) - headers.keys()))
+
+    # ------------------------------------------------------------ the response
 
     def on_response_headers(self, status: int, headers: Headers) -> ResponseHead | Answer:
         """An Answer replaces the back end's response altogether (e.g. HTML where JSON was due)."""
-        raise NotImplementedError
+        given = dict(headers)
+        content_type = given.get("content-type", "").split(";")[0].strip().lower()
+        opaque = given.get("content-encoding", "identity") not in ("", "identity")
+        events = content_type == "text/event-stream"
+        if not (events or _is_json(content_type) or opaque):
+            what = "no content type" if not content_type else "neither JSON nor an event stream"
+            error = BadBackend(f"The model's server answered with status {status} and {what}.")
+            return self.on_error(error)
+        self._status = status
+        success = 200 <= status < 300
+        if events and not opaque:
+            asked = self._request is not None and self._request.wants_usage
+            self._stream = ResponseStream(swallow_usage=not asked)
+        if status >= 400:
+            self._code = "upstream_4xx" if status < 500 else "upstream_5xx"
+        removed = {name for name in given if name.startswith("x-vsr-") or name == names.SELECTED_MODEL}
+        set_headers = self._described("upstream", success=success) | {names.REQUEST_ID: self._request_id}
+        if events:
+            removed.add("content-length")
+            set_headers["x-accel-buffering"] = "no"
+        buffered = not events and not opaque and success
+        self._responding = not buffered
+        return ResponseHead(status, set_headers, frozenset(removed - set_headers.keys()), buffered)
 
     def on_response_chunk(self, chunk: bytes) -> bytes:
         """Bytes to pass on now (may be empty). After an error event everything else is swallowed."""
-        raise NotImplementedError
+        if chunk and not self._first_byte:
+            self._first_byte = time.perf_counter()
+        return chunk if self._stream is None else self._stream.feed(chunk)
 
     def on_response_end(self) -> bytes:
         """The stream ended; what is still to be sent (an error event if it was cut short)."""
-        raise NotImplementedError
+        if self._stream is None:
+            return b""
+        rest = self._stream.end()
+        self._usage = self._stream.usage
+        if self._stream.error is not None:
+            self._code = self._stream.error.error_code
+        return rest
 
     def on_response_body(self, body: bytes) -> bytes | Answer:
         """A whole plain response."""
-        raise NotImplementedError
+        self._first_byte = time.perf_counter()
+        try:
+            self._usage = PlainResponse.parse(body).usage
+        except BadBackend as error:
+            return self.on_error(error)
+        return body
 
     def on_backend_failure(self, error: RequestError) -> Answer | bytes:
-        """Before the response head: an Answer. After it: the bytes of an error event to end with."""
-        raise NotImplementedError
+        """Before the response head is sent: an Answer. After it: the bytes of an error event to end the
+        stream with (none for a plain response, whose connection can only be cut)."""
+        if not self._responding:
+            return self.on_error(error)
+        self._code = error.error_code
+        if self._stream is None:
+            return b""
+        self._usage = self._stream.usage
+        return self._stream.fail(error)
 
     def on_error(self, error: RequestError) -> Answer:
-        """Any other failure at the door (body too large, overload), in the client's protocol."""
-        raise NotImplementedError
+        """Any failure, in the client's protocol."""
+        self._status, self._code = error.http_status, error.error_code
+        headers = error.headers() | {names.REQUEST_ID: self._request_id}
+        if self._route is not None:
+            headers = self._described(error.response_path, success=False) | headers
+        return Answer(error.http_status, tuple(headers.items()), error.body(), error.error_code)
+
+    # ------------------------------------------------------------ answers made here
+
+    def _described(self, path: str, *, success: bool) -> dict[str, str]:
+        if self._route is None:
+            return {"x-vsr-schema-version": "2", "x-vsr-response-path": path}
+        reveal = self._policy.reveal_headers
+        headers = names.describe(self._route, path=path, success=success, reveal=reveal)
+        if reveal and self._facts is not None and self._headers.get(names.DEBUG, "").lower() == "true":
+            headers |= names.debug(self._facts)
+        return headers
+
+    def _json(self, status: int, body: bytes, detail: str) -> Answer:
+        self._status = status
+        headers = (("content-type", "application/json"), (names.REQUEST_ID, self._request_id))
+        return Answer(status, headers, body, detail)
+
+    def _completion(
+        self,
+        text: str,
+        finish: Literal["stop", "content_filter"],
+        request: ChatRequest,
+        headers: dict[str, str],
+        detail: str,
+    ) -> Answer:
+        self._status, self._code = 200, detail if finish == "content_filter" else ""
+        kind = "text/event-stream" if request.stream else "application/json"
+        body = completion(
+            text,
+            finish_reason=finish,
+            stream=request.stream,
+            usage_requested=request.wants_usage,
+        )
+        headers = headers | {"content-type": kind, names.REQUEST_ID: self._request_id}
+        return Answer(200, tuple(headers.items()), body, detail)
+
+    # ------------------------------------------------------------ accounting
 
     def close(self, *, client_gone: bool = False) -> None:
         """Account and release the generation. Idempotent."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._closed = True
+        status = 499 if client_gone else self._status
+        code = "client_closed_request" if client_gone else self._code
+        self._metrics.requests.labels(door=self._door, status=str(status), code=code or "ok").inc()
+        route = self._route
+        if route is not None:
+            self._metrics.routed(route, code)
+            if self._sent and self._first_byte:
+                self._metrics.timed(route, self._first_byte - self._sent, time.perf_counter() - self._sent)
+            if self._usage is not None:
+                self._metrics.used(route, self._usage.prompt_tokens, self._usage.completion_tokens)
+        logger.info(
+            "request",
+            extra={
+                "request_id": self._request_id,
+                "door": self._door,
+                "principal": self._principal.id,
+                "status": status,
+                "code": code or "ok",
+                "decision": route.decision if route else "",
+                "category": route.category if route else "",
+                "model": route.model if route else "",
+                "milliseconds": round((time.perf_counter() - self._started) * 1000, 2),
+            },
+        )
+        self._on_close()
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type == "application/json" or content_type.endswith("+json")
+
+
+def _refusal_message(finding: Finding, message: str) -> str:
+    if finding.guard == "pii":
+        return f"{message} Personal data of these types may not be sent: {', '.join(finding.types)}."
+    return message
+
+
+async def _maybe_off_loop(size: int, work: Callable[[], _T]) -> _T:
+    return work() if size < _OFF_LOOP else await asyncio.to_thread(work)

@@ -1,0 +1,180 @@
+"""Metrics: what a run counts and times, under the original's names where it has one.
+
+Nothing here knows about requests beyond labels; labels are bounded by construction (configured
+names, else `_OTHER`), and no text of a client ever becomes one. `vsr_*` families are additions.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from vsr.facts import Facts
+from vsr.route import Route
+
+OTHER = "_OTHER"
+
+MULTIPROCESS_ENV = "PROMETHEUS_MULTIPROC_DIR"
+"""Set by `vsr serve --workers N` before its workers start; values then live in files there."""
+
+_FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+_SLOW = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 300)
+
+
+class Metrics:
+    """All families of one process, in a registry of their own (so that tests can have many)."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _FAST) -> Histogram:
+            return Histogram(name, text, labels, registry=registry, buckets=buckets)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry, multiprocess_mode="livesum")
+
+        self.requests = counter(
+            "vsr_requests_total",
+            "Requests ended, by door, HTTP status and error code",
+            "door",
+            "status",
+            "code",
+        )
+        self.in_flight = gauge("vsr_requests_in_flight", "Requests being served", "door")
+        self.overhead = histogram(
+            "vsr_overhead_seconds", "From the whole request read to the decision carried out", "door"
+        )
+        self.judge = histogram("vsr_judge_seconds", "Judging one request, all signals")
+        self.encoder = histogram("vsr_encoder_seconds", "One pass of the encoder, waiting included")
+        self.windows = counter("vsr_encoder_windows_total", "Windows read", "source")
+        self.findings = counter(
+            "vsr_guard_findings_total",
+            "What guards said, and whether it was acted on",
+            "guard",
+            "state",
+            "acted",
+        )
+        self.build = Gauge(
+            "vsr_build_info", "Always 1; what is running", ("version", "bundle"),
+            registry=registry, multiprocess_mode="max",
+        )  # fmt: skip
+
+        self.model_requests = counter("llm_model_requests_total", "Requests sent to a model", "model")
+        self.request_errors = counter("llm_request_errors_total", "Requests that failed", "model", "reason")
+        self.tokens = counter("llm_model_tokens_total", "Tokens used, prompt and completion", "model")
+        self.prompt_tokens = counter("llm_model_prompt_tokens_total", "Prompt tokens used", "model")
+        self.completion_tokens = counter(
+            "llm_model_completion_tokens_total", "Completion tokens used", "model"
+        )
+        self.ttft = histogram(
+            "llm_model_ttft_seconds", "From sending to the first byte of the answer", "model", buckets=_SLOW
+        )
+        self.completion_latency = histogram(
+            "llm_model_completion_latency_seconds",
+            "From sending to the end of the answer",
+            "model",
+            buckets=_SLOW,
+        )
+        self.routing_latency = histogram("llm_model_routing_latency_seconds", "Judging and deciding")
+        self.modifications = counter(
+            "llm_model_routing_modifications_total",
+            "Requests whose model was changed",
+            "source_model",
+            "target_model",
+        )
+        self.signal_matches = counter(
+            "llm_signal_match_total", "Signals that matched", "signal_type", "signal_name"
+        )
+        self.signal_extractions = counter(
+            "llm_signal_extraction_total", "Signals computed", "signal_type", "signal_name"
+        )
+        self.decision_matches = counter("llm_decision_match_total", "Decisions that won", "decision_name")
+        self.decision_evaluations = counter(
+            "llm_decision_evaluation_total", "Times the decisions were evaluated"
+        )
+        self.decision_latency = histogram(
+            "llm_decision_evaluation_latency_seconds", "Deciding, without judging",
+            buckets=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.05),
+        )  # fmt: skip
+        self.decision_confidence = histogram(
+            "llm_decision_confidence", "Confidence of the decision that won", "decision_name",
+            buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        )  # fmt: skip
+        self.pii = counter(
+            "llm_pii_violations_total", "Entities that a policy did not allow", "model", "pii_type"
+        )
+        self.reasoning = counter(
+            "llm_reasoning_decisions_total", "Reasoning switched", "category", "model", "enabled", "effort"
+        )
+        self.plugins = counter(
+            "llm_plugin_execution_total", "Plugins applied", "plugin_type", "decision_name", "status"
+        )
+
+    def judged(self, facts: Facts, route: Route, decide_seconds: float) -> None:
+        """One request was judged and decided, whatever comes of it."""
+        self.judge.observe(facts.seconds)
+        self.routing_latency.observe(facts.seconds + decide_seconds)
+        self.decision_latency.observe(decide_seconds)
+        self.decision_evaluations.inc()
+        if facts.readings is not None:
+            self.encoder.observe(facts.readings.seconds)
+            coverage = facts.readings.coverage
+            self.windows.labels(source="memo").inc(coverage.memo_hits)
+            self.windows.labels(source="graph").inc(max(0, coverage.windows - coverage.memo_hits))
+        for signal in facts.signals.values():
+            self.signal_extractions.labels(signal_type=signal.type, signal_name=signal.name).inc()
+            if signal.matched:
+                self.signal_matches.labels(signal_type=signal.type, signal_name=signal.name).inc()
+        if route.decision:
+            self.decision_matches.labels(decision_name=route.decision).inc()
+            self.decision_confidence.labels(decision_name=route.decision).observe(route.confidence)
+        for finding in route.findings:
+            acted = "true" if finding.acts else "false"
+            self.findings.labels(guard=finding.guard, state=finding.state, acted=acted).inc()
+            if finding.guard == "pii":
+                for kind in finding.types:
+                    self.pii.labels(model=route.model or OTHER, pii_type=kind).inc()
+
+    def routed(self, route: Route, code: str) -> None:
+        """A routed request ended; code is its error code, empty if it went well."""
+        model = route.model or OTHER
+        if route.outcome == "forward":
+            self.model_requests.labels(model=model).inc()
+            self.modifications.labels(source_model=route.requested_model, target_model=model).inc()
+            if route.reasoning is not None:
+                self.reasoning.labels(
+                    category=route.category or OTHER,
+                    model=model,
+                    enabled=str(route.reasoning).lower(),
+                    effort=route.reasoning_effort,
+                ).inc()
+        if code:
+            self.request_errors.labels(model=model, reason=code).inc()
+
+    def timed(self, route: Route, first_byte: float, whole: float) -> None:
+        """Seconds from sending to the first byte and to the end of the answer."""
+        self.ttft.labels(model=route.model).observe(first_byte)
+        self.completion_latency.labels(model=route.model).observe(whole)
+
+    def used(self, route: Route, prompt_tokens: int, completion_tokens: int) -> None:
+        self.prompt_tokens.labels(model=route.model).inc(prompt_tokens)
+        self.completion_tokens.labels(model=route.model).inc(completion_tokens)
+        self.tokens.labels(model=route.model).inc(prompt_tokens + completion_tokens)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The text format and its content type; summed over workers where there are several."""
+        return exposition(self.registry)
+
+
+def exposition(registry: CollectorRegistry) -> tuple[bytes, str]:
+    """One process's registry, or all processes' files if the multiprocess directory is set."""
+    if os.environ.get(MULTIPROCESS_ENV):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types here
+    return generate_latest(registry), CONTENT_TYPE_LATEST
