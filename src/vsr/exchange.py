@@ -291,7 +291,8 @@ class Exchange:
 
     def _refusal(self, route: Route, request: ChatRequest) -> Answer:
         guards = self._policy.guards
-        finding = next(one for one in route.findings if one.acts and one.state == "violating")
+        finding = route.finding(route.refused_by)
+        assert finding is not None, "a refused route names the guard that refused it"
         if guards.refusal == "completion":
             headers = self._described("blocked", success=False)
             return self._completion(guards.refusal_message, "content_filter", request, headers, finding.guard)
@@ -304,7 +305,9 @@ class Exchange:
         policy = self._policy
         model = policy.models[route.model]
         backends = {backend.name: backend for backend in model.backends}
-        chosen = [backends[name] for name in route.backends]
+        first = backends[route.backends[0]]
+        # one body goes to whichever answers, so all must speak the same dialect
+        chosen = [backends[name] for name in route.backends if backends[name].dialect == first.dialect]
         body = request.body
         if route.mask:
             body = replace_spans(body, request.passages, route.mask, placeholder)
@@ -317,7 +320,7 @@ class Exchange:
                 headers, removed = mutate_headers(self._passed_on(), plugin)
         if model.reasoning_family is not None:
             body = switch_reasoning(
-                body, model.reasoning_family, chosen[0].dialect, route.reasoning, route.reasoning_effort
+                body, model.reasoning_family, first.dialect, route.reasoning, route.reasoning_effort
             )
         body = with_model(body, route.model_id)
         if request.stream:

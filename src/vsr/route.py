@@ -93,6 +93,7 @@ class Route:
     model     logical name of the chosen model; model_id is what goes into the body (a LoRA or
               provider id may differ); backends are the names of its back ends in order of trial.
     reasoning None leaves the client's own setting alone; True or False sets it explicitly.
+    refused_by the guard whose finding refused it.
     mask      entities to replace by placeholders before forwarding.
     reason    one content-free sentence: why this outcome.
     """
@@ -112,6 +113,7 @@ class Route:
     plugins: tuple[Plugin, ...] = ()
     mask: tuple[Entity, ...] = ()
     message: str = ""
+    refused_by: str = ""
     findings: tuple[Finding, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""

@@ -170,15 +170,19 @@ def decide(requested: str, facts: Facts, policy: Policy, *, seed: int = 0) -> Ro
 
 
 def _category(facts: Facts, policy: Policy) -> tuple[str, float]:
-    """The configured domain of the likeliest class and its probability; the fallback category below
-    the threshold; nothing where nothing was read."""
+    """The surest domain that matched; a likely class that no rule claims, under its own name; else the
+    fallback category. Nothing where nothing was read."""
     if facts.readings is None or not facts.readings.domain:
         return "", 0.0
+    matched = [one for one in facts.signals.values() if one.type == "domain" and one.matched]
+    if matched:
+        best = max(matched, key=lambda one: one.confidence)
+        return best.name, best.confidence
     label, confidence = max(facts.readings.domain.items(), key=lambda item: item[1])
-    rule = next((rule for rule in policy.signals.domains if label in rule.classes), None)
-    if confidence < (rule.threshold if rule else policy.domain_threshold):
+    claimed = any(label in rule.classes for rule in policy.signals.domains)
+    if claimed or confidence < policy.domain_threshold:
         return policy.fallback_category, confidence
-    return (rule.name if rule else label), confidence
+    return label, confidence
 
 
 def _fast_response(plugins: Sequence[Plugin]) -> str:
@@ -235,8 +239,10 @@ def _with_guards(
         for finding in findings
         if finding.acts and not (finding.state == "violating" and finding.guard in handled)
     ]
-    if any(finding.state == "violating" for finding in acting):
-        return replace(route, outcome="refuse", reason=_because(acting, "violating"))
+    violating = [finding for finding in acting if finding.state == "violating"]
+    if violating:
+        reason = _because(acting, "violating")
+        return replace(route, outcome="refuse", refused_by=violating[0].guard, reason=reason)
     if acting:
         return replace(route, outcome="unavailable", reason=_because(acting, "unavailable"))
     message = _fast_response(plugins)

@@ -135,7 +135,7 @@ async def test_an_unavailable_guard_may_be_configured_to_let_requests_pass_to_th
 async def test_personal_data_that_the_policy_forbids_is_blocked_masked_or_logged() -> None:
     outcomes = {}
     for action in ("block", "mask", "log"):
-        policy = guarded(pii=PiiGuard(policy=PiiPolicy(frozenset(), action)))  # type: ignore[arg-type]
+        policy = guarded(pii=PiiGuard(policy=PiiPolicy(frozenset(), action)))
         chosen = await route("I am alice", policy)
         outcomes[action] = (chosen.outcome, len(chosen.mask))
     assert outcomes == {"block": ("refuse", 0), "mask": ("forward", 1), "log": ("forward", 0)}

@@ -1,0 +1,113 @@
+"""E-mail and IP addresses, API keys and other credentials that have a form of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from vsr.signals.numbers import Span
+
+_AT: Final = re.compile(r"(?<=[A-Za-z0-9_%+\-])@(?=[A-Za-z0-9])")
+_LOCAL: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-"
+_MAIL_DOMAIN: Final = re.compile(
+    r"(?:[a-z0-9][a-z0-9\-]{0,62}\.){1,8}(?:[a-z]{2,24}|xn--[a-z0-9\-]{2,59})(?![\w\-(@])",
+    re.ASCII | re.IGNORECASE,
+)
+
+_IPV4: Final = re.compile(
+    r"(?<![\w.])(?<!\d[,:])((?:\d{1,3}\.){3}\d{1,3})(?!\w|\.\d)(?:/(?:3[0-2]|[12]?\d)(?!\d))?", re.ASCII
+)
+_IPV4_HINT: Final = re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d", re.ASCII)
+_IPV6_HINT: Final = re.compile(r"::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:")
+_VERSION: Final = re.compile(
+    r"(?:version|release|ver|build|section|chapter|版本|章节?|[§v第])[ .:]*\Z", re.IGNORECASE
+)
+_IPV6: Final = re.compile(
+    r"(?<![\w:.])(?=[0-9a-f]{0,4}:)([0-9a-f:]{2,39}(?:\d{1,3}(?:\.\d{1,3}){3})?)(?:%[a-z0-9]{1,15})?"
+    r"(?![\w:])(?!\.\d)(?:/(?:12[0-8]|1[01]\d|\d{1,2})(?!\d))?",
+    re.ASCII | re.IGNORECASE,
+)
+_GLOBAL_OR_LINK: Final = re.compile(
+    r"(?:[23][0-9a-f]{3}|fe[89ab][0-9a-f]|ff[0-9a-f]{2}|f[cd][0-9a-f]{2}):", re.I
+)
+
+_KEY: Final = re.compile(
+    r"""(?<![A-Za-z0-9_\-])(?:
+        sk-(?:[A-Za-z]{2,12}-)?[A-Za-z0-9_\-]{20,200}                  # OpenAI, Anthropic and kin
+        |(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,120}                # Stripe
+        |gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255} # GitHub
+        |glpat-[A-Za-z0-9_\-]{20,64}                                   # GitLab
+        |(?:AKIA|ASIA)[0-9A-Z]{16}                                     # AWS
+        |AIza[0-9A-Za-z_\-]{35}                                        # Google
+        |xox[abeprs]-[A-Za-z0-9\-]{10,250}                             # Slack
+        |hf_[A-Za-z0-9]{30,40}|npm_[A-Za-z0-9]{36}                     # Hugging Face, npm
+        |eyJ[A-Za-z0-9_\-]{8,4000}\.eyJ[A-Za-z0-9_\-]{8,8000}\.[A-Za-z0-9_\-]{8,2000}  # JSON web token
+    )(?![A-Za-z0-9_])""",
+    re.VERBOSE | re.ASCII,
+)
+_KEY_PREFIXES: Final = (
+    "sk-", "k_live_", "k_test_", "gh", "glpat-", "AKIA", "ASIA", "AIza", "xox", "hf_", "npm_", "eyJ",
+)  # fmt: skip
+_DISTINCT: Final = 8  # characters; fewer means a placeholder such as sk-xxxxxxxx
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY_END: Final = re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY_LIMIT: Final = 20_000  # characters; a cut-off key ends at most here
+
+
+def find_emails(text: str) -> Iterator[Span]:
+    """Looks outwards from each `@`, so that long runs of letters cost nothing."""
+    for match in _AT.finditer(text):
+        at = match.start()
+        before = text[max(0, at - 64) : at]
+        local = before[len(before.rstrip(_LOCAL)) :].lstrip(".+-%")
+        domain = _MAIL_DOMAIN.match(text, at + 1) if local else None
+        if domain and not (local == "git" and text.startswith(":", domain.end())):
+            yield "EMAIL_ADDRESS", at - len(local), domain.end(), 0.99
+
+
+def find_ip_addresses(text: str) -> Iterator[Span]:
+    """Loopback and unspecified addresses and netmasks identify nobody and are left out."""
+    for match in _IPV6.finditer(text) if _IPV6_HINT.search(text) else ():
+        if _is_host_v6(match.group(1)):
+            yield "IP_ADDRESS", match.start(), match.end(), 0.95
+    for match in _IPV4.finditer(text) if _IPV4_HINT.search(text) else ():
+        if _is_host_v4(match.group(1)) and not _VERSION.search(
+            text[max(0, match.start() - 12) : match.start()]
+        ):
+            yield "IP_ADDRESS", match.start(), match.end(), 0.95
+
+
+def _is_host_v4(written: str) -> bool:
+    try:
+        address = ipaddress.IPv4Address(written)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified or written.startswith(("255.", "0.")))
+
+
+def _is_host_v6(written: str) -> bool:
+    """`a::b` and `1::2` are addresses to the library and scopes or slices to a programmer, so a short
+    form needs three groups or a prefix that is in use."""
+    if "::" not in written and written.count(":") < 6:
+        return False
+    try:
+        address = ipaddress.IPv6Address(written)
+    except ValueError:
+        return False
+    if address.is_loopback or address.is_unspecified:
+        return False
+    groups = [group for group in written.split(":") if group]
+    return len(groups) >= 3 or "." in written or bool(_GLOBAL_OR_LINK.match(written))
+
+
+def find_credentials(text: str) -> Iterator[Span]:
+    for match in _KEY.finditer(text) if any(prefix in text for prefix in _KEY_PREFIXES) else ():
+        if len(set(match.group())) >= _DISTINCT and any(map(str.isdigit, match.group())):
+            yield "PASSWORD", match.start(), match.end(), 0.99
+    position = 0
+    while begin := _PRIVATE_KEY.search(text, position):
+        end = _PRIVATE_KEY_END.search(text, begin.end(), begin.end() + _PRIVATE_KEY_LIMIT)
+        position = end.end() if end else min(len(text), begin.end() + _PRIVATE_KEY_LIMIT)
+        yield "PASSWORD", begin.start(), position, 0.99

@@ -1,0 +1,146 @@
+"""Pattern recognisers: what they find, and above all what they leave alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vsr.content import Content
+from vsr.facts import Entity, Leaf, Passage
+from vsr.signals.identifiers import find_identifiers, merge_entities
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    return [(kind, text[start:end]) for kind, start, end, _ in find_identifiers(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("write to Ann.Lee+x@mail.example.co.uk.", "EMAIL_ADDRESS", "Ann.Lee+x@mail.example.co.uk"),
+        ("我的邮箱是zhang@qq.com，谢谢", "EMAIL_ADDRESS", "zhang@qq.com"),
+        ("邮箱：ｚｈａｎｇ＠ｑｑ．ｃｏｍ。", "EMAIL_ADDRESS", "ｚｈａｎｇ＠ｑｑ．ｃｏｍ"),
+        ("pay 4111 1111 1111 1111 12/26", "CREDIT_CARD", "4111 1111 1111 1111"),
+        ("card 4012-8888-8888-1881 please", "CREDIT_CARD", "4012-8888-8888-1881"),
+        ("amex 378282246310005.", "CREDIT_CARD", "378282246310005"),
+        ("卡号４１１１１１１１１１１１１１１１。", "CREDIT_CARD", "４１１１１１１１１１１１１１１１"),
+        ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "CREDIT_CARD", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+        ("41\u200b11111111111111 is hidden", "CREDIT_CARD", "41\u200b11111111111111"),
+        ("my ssn is 536-22-8726, thanks", "US_SSN", "536-22-8726"),
+        ("social security number: 536228726", "US_SSN", "536228726"),
+        ("to DE89 3704 0044 0532 0130 00 by Friday", "IBAN_CODE", "DE89 3704 0044 0532 0130 00"),
+        ("MT84MALT011000012345MTLCAST001S", "IBAN_CODE", "MT84MALT011000012345MTLCAST001S"),
+        ("ssh to 192.168.7.41 now", "IP_ADDRESS", "192.168.7.41"),
+        ("range 10.1.2.0/24.", "IP_ADDRESS", "10.1.2.0/24"),
+        ("host [2001:db8::8a2e:370:7334]:80", "IP_ADDRESS", "2001:db8::8a2e:370:7334"),
+        ("身份证11010519491231002X", "OTHER_ID", "11010519491231002X"),
+        ("身份证号 110105 1949 1231 002X", "OTHER_ID", "110105 1949 1231 002X"),
+        ("call (415) 555-0132 ext 12 now", "PHONE_NUMBER", "(415) 555-0132 ext 12"),
+        ("ring +44 20 7946 0958 today", "PHONE_NUMBER", "+44 20 7946 0958"),
+        ("ring +44 (0)20 7946 0958 today", "PHONE_NUMBER", "+44 (0)20 7946 0958"),
+        ("我的手机13812345678，打给我", "PHONE_NUMBER", "13812345678"),
+        ("手机 138-1234-5678", "PHONE_NUMBER", "138-1234-5678"),
+        ("座机（010）62345678", "PHONE_NUMBER", "（010）62345678"),
+        ("fax: 2128675309", "PHONE_NUMBER", "2128675309"),
+        ("key sk-proj-aB3dE5gH7jK9mN1pQ3rS5 leaked", "PASSWORD", "sk-proj-aB3dE5gH7jK9mN1pQ3rS5"),
+        ("AKIAIOSFODNN7EXAMPLE", "PASSWORD", "AKIAIOSFODNN7EXAMPLE"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEv", "PASSWORD", "-----BEGIN PRIVATE KEY-----\nMIIEv"),
+    ],
+)
+def test_an_identifier_is_found_with_its_exact_span(text: str, kind: str, value: str) -> None:
+    assert found(text) == [(kind, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4012-8888-8888-1882",  # fails the checksum
+        "DE89 3704 0044 0532 0130 01",
+        "110105194912310021",
+        "000-12-3456",
+        "pi is 3.14159265358979323846",
+        "the timestamp 1700000000000 in milliseconds, or 1700000000000000",
+        "1000 2000 3000 4000 5000 6000 7000 8000",
+        "3 1 4 1 5 9 2 6 5 3 5 8 9 7 9 3 2 3 8 4 6",
+        "from 2021-05-06 12:30:00 to 05/06/2021, 100-200-300",
+        "version 1.2.3.4, section 4.3.2.1, 999.1.1.1",
+        "std::vector<a::b> x[1::2] 12:34:56 00:1A:2B:3C:4D:5E",
+        "127.0.0.1 and ::1 and 0.0.0.0 and 255.255.255.0",
+        "clone git@github.com:org/repo, use @decorator and x @ y.T and A@B.inv()",
+        "sk-xxxxxxxxxxxxxxxxxxxx1111",
+        "serial 9992739871300004",  # a right check digit, and no issuer has this prefix
+        "order 0099-123456, lot +9991234567",  # no country's telephone numbers
+        "x = 5+12345678901 - 2*9876543210",
+        "ISBN 978-3-16-148410-0",
+        "",
+    ],
+)
+def test_what_only_looks_like_an_identifier_is_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_every_number_of_a_list_is_found() -> None:
+    assert len(found("13812345678,13912345678 15812345678\n4111111111111111 5555555555554444")) == 5
+
+
+def test_the_surer_of_two_recognisers_has_the_characters() -> None:
+    assert found("13812345678@example.com") == [("EMAIL_ADDRESS", "13812345678@example.com")]
+
+
+def test_an_identifier_deep_in_a_long_text_is_found() -> None:
+    text = "lorem ipsum 42 dolor " * 5_000 + "mail a.b@c.org or call 13812345678" + " sit amet 7" * 5_000
+    assert [value for _, value in found(text)] == ["a.b@c.org", "13812345678"]
+
+
+@pytest.mark.parametrize(
+    "unit", ["a@", "1-", "1 ", "a.", "fe80:", "GB82 ", "+1 (", "eyJaaaaaaaaa.", "(1)", "0"]
+)
+@pytest.mark.timeout(10)  # a quadratic expression would take minutes here
+def test_repetitive_text_does_not_blow_up(unit: str) -> None:
+    assert find_identifiers(unit * 100_000) == []
+
+
+@given(st.text(alphabet="0123456789 -+().:@aGBx/１３＋\u200b—", max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_spans_are_ordered_apart_and_inside_the_text(text: str) -> None:
+    position = 0
+    for _, start, end, score in find_identifiers(text):
+        assert position <= start < end <= len(text)
+        assert 0 < score <= 1
+        position = end
+
+
+TEXT = "John Smith 13812345678 or 4111111111111111"
+PASSAGE = Passage("user", Content(TEXT), (Leaf(0, len(TEXT), ("messages", 0, "content")),))
+PHONE = Entity("PHONE_NUMBER", 0, 11, 22, 0.95, "pattern")
+CARD = Entity("CREDIT_CARD", 0, 26, 42, 0.99, "pattern")
+
+
+def test_a_pattern_wins_over_an_encoder_span_of_another_type() -> None:
+    mistaken = Entity("PHONE_NUMBER", 0, 25, 42, 0.8)
+    assert merge_entities([PASSAGE], [mistaken], [CARD]) == (CARD,)
+    with_a_word = Entity("PHONE_NUMBER", 0, 23, 42, 0.8)
+    assert merge_entities([PASSAGE], [with_a_word], [CARD]) == (CARD,)
+
+
+def test_an_encoder_span_keeps_what_lies_beside_a_pattern() -> None:
+    person = Entity("PERSON", 0, 0, 15, 0.9)
+    merged = merge_entities([PASSAGE], [person], [PHONE])
+    assert merged == (Entity("PERSON", 0, 0, 10, 0.9), PHONE)
+
+
+def test_spans_of_one_type_become_their_union() -> None:
+    shorter = Entity("PHONE_NUMBER", 0, 8, 16, 0.99)
+    assert merge_entities([PASSAGE], [shorter], [PHONE]) == (
+        Entity("PHONE_NUMBER", 0, 8, 22, 0.99, "pattern"),
+    )
+    longer = Entity("PHONE_NUMBER", 0, 5, 25, 0.5)
+    assert merge_entities([PASSAGE], [longer], [PHONE]) == (
+        Entity("PHONE_NUMBER", 0, 5, 25, 0.95, "pattern"),
+    )
+
+
+def test_spans_of_different_passages_never_meet() -> None:
+    elsewhere = Entity("CREDIT_CARD", 1, 11, 22, 0.7)
+    assert merge_entities([PASSAGE, PASSAGE], [elsewhere], [PHONE]) == (PHONE, elsewhere)
