@@ -1,0 +1,41 @@
+"""Which header fields a configuration may name, and why not the others."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_FRAMING: Final = frozenset(
+    {
+        *("connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "content-encoding", "content-type", "expect"),
+    }
+)
+_ROUTERS: Final = ("x-vsr-", "x-envoy-", "x-selected-model", "x-gateway-destination-endpoint", ":")
+_CREDENTIALS: Final = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "x-goog-api-key"}
+)
+
+
+def header_complaint(name: str, value: str = "") -> str:
+    """Why this header cannot be set or removed; empty if it can."""
+    lower = name.lower()
+    if lower.startswith(_ROUTERS):
+        return f"header '{name}' belongs to the router"
+    if not _NAME.fullmatch(name):
+        return (
+            "is not a header name"
+            if len(name) > 60 or not name.isprintable()
+            else f"'{name}' is not a header name"
+        )
+    if lower in _FRAMING:
+        return f"header '{name}' belongs to the connection, not to the request"
+    if not _VALUE.fullmatch(value):
+        return f"the value of header '{name}' holds control characters"
+    return ""
+
+
+def is_credential(name: str) -> bool:
+    return name.lower() in _CREDENTIALS

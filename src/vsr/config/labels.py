@@ -1,0 +1,51 @@
+"""Names that a configuration may use for what the encoder's heads say. Names only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DOMAINS: Final = (
+    "biology",
+    "business",
+    "chemistry",
+    "computer science",
+    "economics",
+    "engineering",
+    "health",
+    "history",
+    "law",
+    "math",
+    "other",
+    "philosophy",
+    "physics",
+    "psychology",
+)
+
+PII_TYPES: Final = (
+    "AGE",
+    "CREDIT_CARD",
+    "DATE_TIME",
+    "DOMAIN_NAME",
+    "EMAIL_ADDRESS",
+    "GPE",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "NRP",
+    "ORGANIZATION",
+    "OTHER_ID",
+    "PASSWORD",
+    "PERSON",
+    "PHONE_NUMBER",
+    "STREET_ADDRESS",
+    "US_DRIVER_LICENSE",
+    "US_SSN",
+    "ZIP_CODE",
+)
+
+NO_PII: Final = "NO_PII"
+"""The original lists this class among the types; allowing it means nothing, so it is accepted."""
+
+
+def domain_label(name: str) -> str:
+    """`computer_science` and `Computer Science` are written for the label `computer science`."""
+    return name.replace("_", " ").lower()

@@ -1,0 +1,79 @@
+"""Checks of `routing.signals`: labels exist, patterns compile, scores point at models."""
+
+from __future__ import annotations
+
+from vsr.config.labels import DOMAINS, domain_label
+from vsr.config.lint.context import Context, check_model, check_pii_types, check_reasoning, check_unique
+from vsr.config.paths import KeyPath, suggest
+from vsr.config.patterns import raw_pattern
+from vsr.config.schema.routing import DomainSignal, KeywordSignal
+
+_ROOT: KeyPath = ("routing", "signals")
+
+
+def check_signals(context: Context) -> None:
+    signals, report = context.document.routing.signals, context.report
+    for key, rules in (
+        ("domains", signals.domains),
+        ("keywords", signals.keywords),
+        ("jailbreak", signals.jailbreak),
+        ("pii", signals.pii),
+    ):
+        check_unique((rule.name for rule in rules), (*_ROOT, key), f"{key} signal", report)
+    for index, domain in enumerate(signals.domains):
+        _check_domain(domain, (*_ROOT, "domains", index), context)
+    _check_claims(context)
+    for index, keyword in enumerate(signals.keywords):
+        _check_keyword(keyword, (*_ROOT, "keywords", index), context)
+    for index, pii in enumerate(signals.pii):
+        check_pii_types(pii.pii_types_allowed, (*_ROOT, "pii", index, "pii_types_allowed"), report)
+    _check_fallback(context)
+
+
+def _check_domain(domain: DomainSignal, path: KeyPath, context: Context) -> None:
+    for index, name in enumerate(domain.mmlu_categories):
+        if domain_label(name) not in DOMAINS:
+            near = suggest(domain_label(name), DOMAINS) or f"; known: {', '.join(DOMAINS)}"
+            context.report.error((*path, "mmlu_categories", index), f"unknown domain label '{name}'{near}")
+    if not domain.mmlu_categories and domain_label(domain.name) not in DOMAINS:
+        near = suggest(domain_label(domain.name), DOMAINS)
+        context.report.error(
+            (*path, "name"),
+            f"domain '{domain.name}' is no label of the classifier: give mmlu_categories{near}",
+        )
+    for index, score in enumerate(domain.model_scores):
+        where = (*path, "model_scores", index)
+        check_model(score.model, score.lora_name, where, context)
+        check_reasoning(score.model, score.use_reasoning, where, context)
+
+
+def _check_claims(context: Context) -> None:
+    claimed: dict[str, str] = {}
+    for index, domain in enumerate(context.document.routing.signals.domains):
+        for label in domain.mmlu_categories or (domain.name,):
+            owner = claimed.setdefault(domain_label(label), domain.name)
+            if owner != domain.name:
+                context.report.warn(
+                    (*_ROOT, "domains", index),
+                    f"domains '{owner}' and '{domain.name}' both claim '{label}'; the first has precedence",
+                )
+
+
+def _check_keyword(rule: KeywordSignal, path: KeyPath, context: Context) -> None:
+    if not rule.keywords:
+        context.report.error((*path, "keywords"), f"keyword signal '{rule.name}' has no keywords")
+    if rule.method != "regex":
+        return
+    for index, keyword in enumerate(rule.keywords):
+        try:
+            raw_pattern(keyword)
+        except ValueError as error:
+            context.report.error((*path, "keywords", index), f"pattern {error}")
+
+
+def _check_fallback(context: Context) -> None:
+    name = context.document.global_.model_catalog.modules.classifier.domain.fallback_category
+    known = [*DOMAINS, *(domain.name for domain in context.document.routing.signals.domains)]
+    if name not in known and domain_label(name) not in known:
+        path = ("global", "model_catalog", "modules", "classifier", "domain", "fallback_category")
+        context.report.error(path, f"fallback_category '{name}' is no domain{suggest(name, known)}")

@@ -1,0 +1,72 @@
+"""Regular expressions of a configuration: keywords as whole words, and patterns written by the operator.
+
+A keyword ends where a word ends, in scripts that put spaces between words. Chinese, Japanese and Thai
+do not, and Korean joins particles to words, so there a keyword matches anywhere, and so it does beside
+such a character (用Python写).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from re import Pattern
+from typing import Final
+
+MAX_PATTERN: Final = 1000
+
+# Latin, Greek, Cyrillic, Hebrew, Arabic and the scripts of India. The borders below are written as a choice
+# of two tests because one class with a negated \w takes milliseconds to compile.
+_SPACED: Final = r"[\x00-\u0dff\u1e00-\u1fff]"
+_BEFORE: Final = rf"(?:(?<!\w)|(?<!{_SPACED}))"
+_AFTER: Final = rf"(?:(?!\w)|(?!{_SPACED}))"
+_SPACED_WORD: Final = re.compile(rf"(?={_SPACED})\w")
+_QUANTIFIER: Final = re.compile(r"[*+]|\{[0-9]*,\}")
+
+
+def keyword_pattern(keyword: str, case_sensitive: bool) -> Pattern[str]:
+    """Any run of white space in the keyword stands for any run of white space in the text."""
+    body = r"\s+".join(re.escape(word) for word in keyword.split())
+    before = _BEFORE if _SPACED_WORD.match(keyword) else ""
+    after = _AFTER if _SPACED_WORD.match(keyword[-1]) else ""
+    # The flag stands around the keyword only: folding the case of a class takes milliseconds too.
+    return re.compile(before + (body if case_sensitive else f"(?i:{body})") + after)
+
+
+def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
+    """Raises ValueError with a reason: syntax, length, or a repeated group that repeats inside.
+
+    The last is refused because Python's matcher needs time exponential in the text for `(a+)+`, and
+    whoever writes a prompt could stop the router with it.
+    """
+    if len(text) > MAX_PATTERN:
+        raise ValueError(f"is longer than {MAX_PATTERN} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            pattern = re.compile(text, 0 if case_sensitive else re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    if _repeats_a_repeat(text):
+        raise ValueError(
+            "repeats a group that repeats inside, such as (a+)+, which can take forever to match"
+        )
+    return pattern
+
+
+def _repeats_a_repeat(text: str) -> bool:
+    """Scans once; a stack holds for every open group whether it has an unbounded repeat inside."""
+    text = re.sub(r"\\.", "x", text, flags=re.DOTALL)
+    text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
+    groups = [False]
+    for index, character in enumerate(text):
+        if character == "(":
+            groups.append(False)
+        elif character == ")" and len(groups) > 1:
+            inside = groups.pop()
+            repeated = _QUANTIFIER.match(text, index + 1) is not None
+            if inside and repeated:
+                return True
+            groups[-1] = groups[-1] or inside or repeated
+        elif _QUANTIFIER.match(text, index):
+            groups[-1] = True
+    return False

@@ -1,0 +1,68 @@
+"""`listeners` and `providers`: where requests come in, and the models and servers they go out to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from vsr.config.schema.base import Effort, Name, PiiAction, Port, Seconds, Section, refuse_bool
+
+
+class Listener(Section):
+    name: Name = "default"
+    address: Name = "127.0.0.1"
+    port: Port = 8801
+    timeout: Seconds = 300.0
+    api_keys: tuple[str, ...] = ()
+
+
+class ReasoningFamily(Section):
+    type: Literal["chat_template_kwargs", "reasoning_effort", "top_level_reasoning_effort"]
+    parameter: Name
+
+
+class Defaults(Section):
+    default_model: str = ""
+    default_reasoning_effort: Effort = "medium"
+    reasoning_families: dict[str, ReasoningFamily] = Field(default_factory=dict)
+
+
+class ModelPiiPolicy(Section):
+    """Ours: the flat format's `model_config.*.pii_policy`, and what to do with types that are not allowed."""
+
+    allow_by_default: bool = False
+    pii_types_allowed: tuple[str, ...] = ()
+    action: PiiAction = "block"
+
+
+class BackendRef(Section):
+    name: str = ""
+    endpoint: str = ""
+    protocol: Literal["http", "https"] = "http"
+    base_url: str = ""
+    weight: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=1_000_000)] = 1
+    type: str = ""
+    provider: str = ""
+    auth_header: str = ""
+    auth_prefix: str | None = None
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    chat_path: str = ""
+    api_key: str = ""
+    api_key_env: str = ""
+    forward_authorization: bool = False
+
+
+class ProviderModel(Section):
+    name: Name
+    reasoning_family: str = ""
+    provider_model_id: str = ""
+    api_format: Literal["openai"] = "openai"
+    external_model_ids: dict[str, Name] = Field(default_factory=dict)
+    pii_policy: ModelPiiPolicy | None = None
+    backend_refs: tuple[BackendRef, ...] = ()
+
+
+class Providers(Section):
+    defaults: Defaults = Defaults()
+    models: tuple[ProviderModel, ...] = ()

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from vsr.config.envoy import EnvoyOptions, cluster_name, envoy_config, to_yaml
+from vsr.config.envoy_errors import LOCAL_REPLIES, error_for
+from vsr.config.policy import Backend, Limits, Listener, Model, Policy, Timeouts
+from vsr.content import Secret
+from vsr.errors import BackendTimeout, BadBackend, Overloaded, TooLarge, Unavailable
+
+PLAIN = Backend("math/0", "math", "http", "10.0.0.1", 8000)
+SECURE = Backend("gpt/0", "gpt", "https", "api.example.com", 443)
+POLICY = Policy(
+    models={
+        "math": Model("math", "math", (PLAIN,), loras=("math-lora",)),
+        "gpt": Model("gpt", "gpt-4", (SECURE, Backend("gpt/1", "gpt", "http", "10.0.0.1", 8000))),
+    },
+    listeners=(Listener("one", port=1, timeout=100), Listener("two", port=2)),
+    limits=Limits(max_body_bytes=1000),
+    timeouts=Timeouts(connect=3, first_token=20, idle=10),
+)
+
+
+def dig(config: object, *path: str | int) -> Any:
+    value: Any = config
+    for step in path:
+        value = value[step]
+    return value
+
+
+def manager(policy: Policy = POLICY, listener: int = 0, options: EnvoyOptions | None = None) -> Any:
+    path = ("static_resources", "listeners", listener, "filter_chains", 0, "filters", 0, "typed_config")
+    return dig(envoy_config(policy, options), *path)
+
+
+def processor(options: EnvoyOptions | None = None, listener: int = 0) -> Any:
+    return dig(manager(listener=listener, options=options), "http_filters", 0, "typed_config")
+
+
+def routes(policy: Policy = POLICY) -> Any:
+    return dig(manager(policy), "route_config", "virtual_hosts", 0, "routes")
+
+
+def clusters(policy: Policy = POLICY) -> dict[str, Any]:
+    return {cluster["name"]: cluster for cluster in dig(envoy_config(policy), "static_resources", "clusters")}
+
+
+def test_every_route_to_a_back_end_needs_both_headers_of_the_processor() -> None:
+    *to_back_ends, nowhere = routes()
+    wanted = set()
+    for route in to_back_ends:
+        model, destination = route["match"]["headers"]
+        assert (model["name"], destination["name"]) == ("x-selected-model", "x-gateway-destination-endpoint")
+        wanted.add((model["string_match"]["exact"], destination["string_match"]["exact"]))
+    assert wanted == {
+        ("math", "10.0.0.1:8000"),
+        ("math-lora", "10.0.0.1:8000"),
+        ("gpt", "api.example.com:443"),
+        ("gpt", "10.0.0.1:8000"),
+    }
+    assert "route" not in nowhere
+    assert nowhere["direct_response"] == {"status": 503}
+
+
+def test_the_processor_cannot_be_passed_by() -> None:
+    assert processor()["failure_mode_allow"] is False
+    assert processor()["status_on_error"] == {"code": "ServiceUnavailable"}
+    modes = processor()["processing_mode"]
+    assert (modes["request_header_mode"], modes["request_body_mode"]) == ("SEND", "BUFFERED")
+
+
+def test_the_processor_comes_first_and_nothing_comes_between_it_and_the_router() -> None:
+    names = [one["name"] for one in manager()["http_filters"]]
+    assert names == ["envoy.filters.http.ext_proc", "envoy.filters.http.router"]
+
+
+def test_the_processor_learns_the_listener() -> None:
+    metadata = [processor(listener=index)["grpc_service"]["initial_metadata"] for index in (0, 1)]
+    assert metadata == [[{"key": "x-vsr-listener", "value": name}] for name in ("one", "two")]
+
+
+def test_the_processor_may_ask_for_as_much_time_as_the_listener_allows() -> None:
+    assert processor(EnvoyOptions(message_timeout=2))["message_timeout"] == "2.000s"
+    assert processor()["max_message_timeout"] == "100.000s"
+
+
+def test_internal_headers_are_removed_before_any_filter_runs() -> None:
+    mutations = dig(manager(), "early_header_mutation_extensions", 0, "typed_config", "mutations")
+    removed = {mutation.get("remove") for mutation in mutations}
+    assert removed >= {"x-selected-model", "x-gateway-destination-endpoint", "x-vsr-internal-auth"}
+    prefixes = {
+        dig(one, "remove_on_match", "key_matcher", "prefix") for one in mutations if "remove" not in one
+    }
+    assert prefixes == {"x-authz-", "x-envoy-", "x-gateway-", "x-vsr-looper-"}
+
+
+def test_paths_are_not_rewritten_on_the_way_to_the_judge() -> None:
+    assert manager()["normalize_path"] is False
+    assert manager()["merge_slashes"] is False
+    assert manager()["path_with_escaped_slashes_action"] == "KEEP_UNCHANGED"
+
+
+def test_streams_have_no_total_timeout_but_limits_on_silence() -> None:
+    route = routes()[0]["route"]
+    assert route["timeout"] == "0s"
+    assert route["retry_policy"]["per_try_timeout"] == "20.000s"
+    assert route["retry_policy"]["per_try_idle_timeout"] == "25.000s"
+
+
+def test_buffers_hold_a_body_of_the_largest_size_and_little_more() -> None:
+    limit = dig(envoy_config(POLICY), "static_resources", "listeners", 0, "per_connection_buffer_limit_bytes")
+    assert limit == 1000 + 64 * 1024
+
+
+def test_a_secure_back_end_is_verified_by_name_against_the_system_s_authorities() -> None:
+    tls = dig(clusters()[cluster_name(SECURE)], "transport_socket", "typed_config")
+    assert tls["sni"] == "api.example.com"
+    validation = dig(tls, "common_tls_context", "validation_context")
+    assert validation["trusted_ca"]["filename"].startswith("/")
+    expected = [{"san_type": "DNS", "matcher": {"exact": "api.example.com"}}]
+    assert validation["match_typed_subject_alt_names"] == expected
+
+
+def test_a_plain_back_end_has_an_address_and_no_tls() -> None:
+    cluster = clusters()[cluster_name(PLAIN)]
+    assert cluster["type"] == "STATIC"
+    assert cluster["connect_timeout"] == "3.000s"
+    assert "transport_socket" not in cluster
+
+
+def test_the_authority_names_a_port_only_where_it_is_not_the_scheme_s_own() -> None:
+    rewrites = {route["route"]["host_rewrite_literal"] for route in routes()[:-1]}
+    assert rewrites == {"api.example.com", "10.0.0.1:8000"}
+
+
+def test_cluster_names_stay_distinct_when_odd_characters_are_replaced() -> None:
+    names = {cluster_name(Backend(name, "m", "http", "h", 1)) for name in ("a b", "a/b", "a_b", "a.b")}
+    assert len(names) == 4
+    assert all(" " not in name and "/" not in name for name in names)
+
+
+def test_a_back_end_named_by_two_models_is_one_cluster() -> None:
+    shared = Policy(models={name: Model(name, name, (PLAIN,)) for name in ("a", "b")})
+    assert list(clusters(shared)) == ["vsr-processor", cluster_name(PLAIN)]
+
+
+def test_there_is_no_admin_interface_unless_one_is_asked_for() -> None:
+    assert "admin" not in envoy_config(POLICY)
+    admin = dig(envoy_config(POLICY, EnvoyOptions(admin_port=9901)), "admin", "address", "socket_address")
+    assert admin == {"address": "127.0.0.1", "port_value": 9901}
+
+
+def test_keys_never_stand_in_the_configuration() -> None:
+    secret = Backend("s", "s", "https", "h", 443, api_key=Secret("sk-canary"))
+    policy = Policy(
+        models={"s": Model("s", "s", (secret,))}, listeners=(Listener("l", api_keys=(Secret("canary-2"),)),)
+    )
+    assert "canary" not in to_yaml(envoy_config(policy))
+
+
+def test_yaml_says_the_same() -> None:
+    text = to_yaml(envoy_config(POLICY))
+    assert to_yaml(yaml.safe_load(text)) == text
+    assert "&id" not in text
+
+
+def test_details_of_envoy_mean_errors() -> None:
+    meanings = {
+        "ext_proc_error_gRPC_error_14": Unavailable,
+        "request_payload_too_large": TooLarge,
+        "upstream_reset_before_response_started{remote_connection_failure}": BadBackend,
+        "upstream_reset_before_response_started{connection_timeout}": BackendTimeout,
+        "upstream_reset_before_response_started{overflow}": Overloaded,
+        "upstream_per_try_timeout": BackendTimeout,
+        "no_healthy_upstream": BadBackend,
+        "direct_response": Unavailable,
+        "something_new": BadBackend,
+    }
+    for details, error in meanings.items():
+        assert type(error_for(details)) is error, details
+
+
+def test_answers_of_back_ends_and_of_the_processor_are_no_errors_of_envoy() -> None:
+    assert error_for("via_upstream") is None
+    assert error_for("vsr_content_policy_violation") is None
+    assert error_for("") is None
+
+
+def test_local_replies_are_openai_json_with_the_status_of_the_error() -> None:
+    mappers = manager()["local_reply_config"]["mappers"]
+    assert len(mappers) == len(LOCAL_REPLIES) + 2
+    for mapper, reply in zip(mappers, LOCAL_REPLIES, strict=False):
+        assert mapper["status_code"] == reply.error.http_status
+        body = mapper["body_format_override"]
+        assert body["content_type"] == "application/json"
+        assert "%" not in body["text_format_source"]["inline_string"]
+        assert yaml.safe_load(body["text_format_source"]["inline_string"])["error"]["code"]
