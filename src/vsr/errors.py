@@ -3,6 +3,7 @@
     VSRError
     ├── ConfigError              a configuration file is wrong (file, line, fix)
     ├── BundleError              an encoder bundle is missing, broken or foreign
+    ├── EnvoyError               Envoy is not installed, does not start or died
     └── RequestError             one request cannot be served; has a status and an OpenAI body
         ├── InvalidRequest       400  malformed JSON, missing fields, wrong types
         ├── Unauthenticated      401  no or a wrong key
@@ -27,6 +28,8 @@ status and obeys `retry-after` and `x-should-retry`. Messages never contain a cl
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -58,6 +61,10 @@ class ConfigError(VSRError):
 
 class BundleError(VSRError):
     """An encoder bundle is missing, partial, tampered with or made for another engine."""
+
+
+class EnvoyError(VSRError):
+    """Envoy is not installed, does not start or died."""
 
 
 class RequestError(VSRError):
@@ -176,3 +183,9 @@ class Unavailable(RequestError):
 
 class BackendTimeout(RequestError):
     status, kind, code = 504, "server_error", "backend_timeout"
+
+
+def log_crash(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """A bug, as it may be logged: an exception's message can hold a client's text, its frames do not."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s: %s\n%s", what, type(error).__name__, frames)

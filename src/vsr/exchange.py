@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -37,6 +36,7 @@ from vsr.errors import (
     RequestError,
     TooLarge,
     Unavailable,
+    log_crash,
 )
 from vsr.facts import Facts
 from vsr.guards.masking import placeholder
@@ -230,9 +230,7 @@ class Exchange:
         except RequestError as error:
             return self.on_error(error)
         except Exception as error:  # noqa: BLE001 # a bug must answer 500 in the client's protocol
-            # the message may hold client text, the frames do not
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("request %s failed: %s\n%s", self._request_id, type(error).__name__, frames)
+            log_crash(logger, f"request {self._request_id} failed", error)
             return self.on_error(InternalError("Internal routing error. Contact your administrator."))
 
     async def _serve(self, raw: bytes) -> Answer | Forward:

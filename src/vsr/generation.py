@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Generation:
-    """One policy and its encoder. `running` counts exchanges that hold a lease."""
+    """One policy and its encoder. `running` counts exchanges that hold a lease; `created` is Unix time."""
 
     policy: Policy
     encoder: Encoder
@@ -34,7 +34,7 @@ class Generation:
 
     def __post_init__(self) -> None:
         self._seeds = itertools.count()
-        self._created = int(time.time())
+        self.created = int(time.time())
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,7 +72,7 @@ class Generation:
             running=self.running,
             seed=next(self._seeds),
             ready=self.ready,
-            created=self._created,
+            created=self.created,
         )
         return Exchange(head, services, door=door, on_close=lambda: self._ended(door))
 

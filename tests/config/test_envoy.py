@@ -4,7 +4,8 @@ from typing import Any
 
 import yaml
 
-from vsr.config.envoy import EnvoyOptions, cluster_name, envoy_config, to_yaml
+from vsr.config.envoy import EnvoyOptions, envoy_config, to_yaml
+from vsr.config.envoy_clusters import cluster_name
 from vsr.config.envoy_errors import LOCAL_REPLIES, error_for
 from vsr.config.policy import Backend, Limits, Listener, Model, Policy, Timeouts
 from vsr.content import Secret

@@ -1,0 +1,252 @@
+"""Envoy's configuration for a policy: listeners, the processor, one cluster and route per back end.
+
+It fails closed. A request goes to a back end only over a route that matches two headers which the
+processor sets and which are removed when a client sends them; without the processor there is an
+answer of Envoy's own, in OpenAI's shape, and no way past it. `docs/envoy.md` explains each choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from vsr.config.envoy_clusters import (
+    PROCESSOR_CLUSTER,
+    SLACK,
+    address,
+    backend_cluster,
+    cluster_name,
+    processor_cluster,
+    safe_name,
+    seconds,
+    system_ca_file,
+)
+from vsr.config.envoy_errors import EXTENSIONS, Object, local_reply_config
+from vsr.config.policy import Backend, Listener, Model, Policy
+
+LISTENER_METADATA = "x-vsr-listener"
+"""gRPC metadata by which the processor learns at which listener a request came in."""
+
+IDLE_MARGIN = 5.0
+"""Seconds by which Envoy's own idle timeout exceeds the policy's."""
+
+MAX_CONNECTIONS = 50_000
+"""Client connections, idle ones included; more are closed at once."""
+
+# Set by the processor, or spoken between parts of the router. A client's own are dropped on arrival.
+INTERNAL_HEADERS = (
+    "x-selected-model",
+    "x-gateway-destination-endpoint",
+    "x-vsr-internal-auth",
+    "x-vsr-selected-recipe",
+    "x-vsr-fusion-depth",
+)
+INTERNAL_PREFIXES = ("x-vsr-looper-", "x-gateway-", "x-authz-", "x-envoy-")
+
+# Where a client sits is no business of a model's provider.
+CLIENT_ADDRESS_HEADERS = ("x-forwarded-for", "x-envoy-external-address", "x-envoy-internal")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyOptions:
+    """What a policy does not say. admin_port None: no admin interface; 0: a free port.
+
+    message_timeout is how long the processor may take for one message in seconds; judging a long
+    prompt asks for more, up to the listener's timeout. ca_file None: the system's certificates.
+    """
+
+    extproc_host: str = "127.0.0.1"
+    extproc_port: int = 50051
+    admin_port: int | None = None
+    message_timeout: float = 10.0
+    ca_file: str | None = None
+
+
+def envoy_config(policy: Policy, options: EnvoyOptions | None = None) -> Object:
+    """A complete static bootstrap, as plain values ready for YAML or JSON."""
+    options = options or EnvoyOptions()
+    ca_file = options.ca_file or system_ca_file()
+    clusters = [processor_cluster(policy, options.extproc_host, options.extproc_port)]
+    clusters += [backend_cluster(policy, backend, ca_file) for backend in _backends(policy)]
+    config: Object = {
+        "static_resources": {
+            "listeners": [_listener(policy, listener, options) for listener in policy.listeners],
+            "clusters": clusters,
+        },
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
+    }
+    if options.admin_port is not None:
+        config["admin"] = {"address": address("127.0.0.1", options.admin_port)}
+    return config
+
+
+def to_yaml(config: Object) -> str:
+    return yaml.dump(config, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes shared values out where they occur: anchors are hard to read and to diff."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+# ---------------------------------------------------------------- listeners
+
+
+def _listener(policy: Policy, listener: Listener, options: EnvoyOptions) -> Object:
+    manager = {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": _manager(policy, listener, options),
+    }
+    return {
+        "name": listener.name,
+        "address": address(listener.address, listener.port),
+        "enable_reuse_port": False,  # a port that is in use is an error, not half of the traffic
+        "per_connection_buffer_limit_bytes": policy.limits.max_body_bytes + SLACK,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _manager(policy: Policy, listener: Listener, options: EnvoyOptions) -> Object:
+    router = {"name": "envoy.filters.http.router", "typed_config": {
+        "@type": f"{EXTENSIONS}.filters.http.router.v3.Router", "suppress_envoy_headers": True,
+    }}  # fmt: skip
+    return {
+        "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": safe_name(listener.name),
+        # What the processor judges is what is forwarded: paths reach it as they came, and it refuses
+        # the odd ones itself, as the gateway does.
+        "normalize_path": False,
+        "merge_slashes": False,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_headers_timeout": "30s",
+        "request_timeout": seconds(listener.timeout),
+        "stream_idle_timeout": seconds(_silence(policy) + listener.timeout),
+        "early_header_mutation_extensions": [_header_removal()],
+        "local_reply_config": local_reply_config(),
+        "http_filters": [_processor_filter(listener, options), router],
+        "route_config": _routes(policy),
+    }
+
+
+def _header_removal() -> Object:
+    mutations: list[Object] = [{"remove": name} for name in INTERNAL_HEADERS]
+    mutations += [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in INTERNAL_PREFIXES]
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": f"{EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": mutations,
+        },
+    }
+
+
+def _processor_filter(listener: Listener, options: EnvoyOptions) -> Object:
+    grpc_service = {
+        "envoy_grpc": {"cluster_name": PROCESSOR_CLUSTER},
+        "initial_metadata": [{"key": LISTENER_METADATA, "value": listener.name}],
+    }
+    return {
+        "name": "envoy.filters.http.ext_proc",
+        "typed_config": {
+            "@type": f"{EXTENSIONS}.filters.http.ext_proc.v3.ExternalProcessor",
+            "grpc_service": grpc_service,
+            "failure_mode_allow": False,
+            "status_on_error": {"code": "ServiceUnavailable"},
+            "message_timeout": seconds(options.message_timeout),
+            "max_message_timeout": seconds(max(listener.timeout, options.message_timeout)),
+            "allow_mode_override": True,
+            "response_attributes": ["response.code_details"],
+            "processing_mode": {
+                "request_header_mode": "SEND",
+                "request_body_mode": "BUFFERED",
+                "request_trailer_mode": "SKIP",
+                "response_header_mode": "SEND",
+                "response_body_mode": "STREAMED",
+                "response_trailer_mode": "SKIP",
+            },
+        },
+    }
+
+
+def _connection_limit() -> Object:
+    return {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {
+            "@type": f"{EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            "max_active_downstream_connections": MAX_CONNECTIONS,
+        },
+    }
+
+
+# ---------------------------------------------------------------- routes
+
+
+def _routes(policy: Policy) -> Object:
+    routes = [
+        _route(policy, name, backend)
+        for model in policy.models.values()
+        for name in (model.name, *model.loras)
+        for backend in model.backends
+    ]
+    # Without a processor's choice there is nowhere to go; local_reply_config gives it a body.
+    nowhere: Object = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
+    host = {
+        "name": "vsr",
+        "domains": ["*"],
+        "request_headers_to_remove": list(CLIENT_ADDRESS_HEADERS),
+        "routes": [*routes, nowhere],
+    }
+    return {"name": "vsr", "virtual_hosts": [host]}
+
+
+def _route(policy: Policy, model_name: str, backend: Backend) -> Object:
+    return {
+        "match": {
+            "prefix": "/",
+            "headers": [
+                _exactly("x-selected-model", model_name),
+                _exactly("x-gateway-destination-endpoint", backend.destination),
+            ],
+        },
+        "route": {
+            "cluster": cluster_name(backend),
+            "host_rewrite_literal": _authority(backend),
+            "timeout": "0s",  # a stream may last; silence is what is limited
+            "retry_policy": {
+                "num_retries": 0,
+                # To the first byte: ignored by Envoy once the response has begun.
+                "per_try_timeout": seconds(policy.timeouts.first_token),
+                "per_try_idle_timeout": seconds(_silence(policy)),
+            },
+        },
+    }
+
+
+def _exactly(header: str, value: str) -> Object:
+    return {"name": header, "string_match": {"exact": value}}
+
+
+def _silence(policy: Policy) -> float:
+    # Envoy's idle timer runs before the first byte too, so it must not be the shorter one; and the
+    # processor, which can end a stream with an error event, is to notice first.
+    return max(policy.timeouts.idle, policy.timeouts.first_token) + IDLE_MARGIN
+
+
+def _backends(policy: Policy) -> Sequence[Backend]:
+    """Every back end once: models may share one."""
+    models: Sequence[Model] = tuple(policy.models.values())
+    return tuple({backend.name: backend for model in models for backend in model.backends}.values())
+
+
+def _authority(backend: Backend) -> str:
+    default_port = 443 if backend.scheme == "https" else 80
+    return backend.destination.removesuffix(f":{default_port}")

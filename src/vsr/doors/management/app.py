@@ -1,0 +1,112 @@
+"""The ASGI application of the management API: routes, tokens, bodies in, errors out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from vsr.chat.body import decode_body, parse_json
+from vsr.config.policy import ManagementToken, Policy
+from vsr.doors.caller import read_body
+from vsr.doors.management.endpoints import Endpoint, endpoints
+from vsr.doors.management.judging import INVALID_INPUT
+from vsr.errors import (
+    ClientGone,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    TooLarge,
+    Unauthenticated,
+    log_crash,
+)
+from vsr.generation import Live
+
+logger = logging.getLogger(__name__)
+
+_OFF_LOOP = 256 * 1024  # bytes of body from which on parsing leaves the event loop
+_UPLOAD = 60.0  # seconds for a body to arrive
+
+
+def management_app(live: Live) -> ASGIApp:
+    table = endpoints()
+    routes = [Route(one.path, _endpoint(one, live), methods=[one.method]) for one in table]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_served})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _endpoint(endpoint: Endpoint, live: Live) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        try:
+            generation = live.current
+            if not endpoint.public:
+                _authenticate(request, generation.policy.management.tokens)
+            body = await _body(request, generation.policy) if endpoint.method == "POST" else {}
+            return await endpoint.handler(generation, body)
+        except RequestError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001 # the server's own log would show values
+            log_crash(logger, f"{endpoint.path} failed", error)
+            return _refusal(InternalError("Internal error. Contact your administrator."))
+
+    return serve
+
+
+def _authenticate(request: Request, tokens: tuple[ManagementToken, ...]) -> None:
+    """Every role may read and classify; nothing here changes anything."""
+    if not tokens:
+        return  # allowed on loopback only, which the configuration sees to
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not presented.strip():
+        raise Unauthenticated(
+            "Missing management token: send 'Authorization: Bearer <token>'.", code="missing_api_key"
+        )
+    fits = [one.token.matches(presented.strip()) for one in tokens]  # all are compared: no early exit
+    if not any(fits):
+        raise Unauthenticated("The management token is not valid.")
+
+
+async def _body(request: Request, policy: Policy) -> dict[str, Any]:
+    limit = policy.limits.max_body_bytes
+
+    def too_large() -> TooLarge:
+        return TooLarge(f"The request body is over the limit of {limit} bytes.")
+
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large()
+    raw = await read_body(request.receive, limit, too_large, seconds=_UPLOAD)
+
+    def parse() -> dict[str, Any]:
+        decoded = decode_body(raw, request.headers.get("content-encoding"), limit)
+        return parse_json(decoded, policy.limits.max_nesting)
+
+    return parse() if len(raw) < _OFF_LOOP else await asyncio.to_thread(parse)
+
+
+def _refusal(error: RequestError) -> Response:
+    if isinstance(error, ClientGone):
+        return Response(status_code=error.http_status)  # nobody reads it
+    if isinstance(error, InvalidRequest) and error.error_code == InvalidRequest.code:
+        error = InvalidRequest(error.message, param=error.param, code=INVALID_INPUT)
+    return Response(error.body(), error.http_status, headers=error.headers())
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        response = _refusal(MethodNotAllowed(f"Method not allowed here: use {allowed}."))
+        response.headers["allow"] = allowed
+        return response
+    return _refusal(NotFound("Unknown path: see /api/v1 for what is served here."))

@@ -1,0 +1,184 @@
+"""/api/v1/classify/*: what the heads say about a text, in the original's shapes.
+
+Every answer is read off the facts and the route that live traffic would get; nothing is classified
+here. The values of personal data go back to the caller who sent them, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vsr.chat.edit import replace_spans
+from vsr.doors.management.evaluate import decision_result, matched_signals, signal_errors
+from vsr.doors.management.judging import Judged, invalid, judge_text, option, text_of
+from vsr.facts import Entity
+from vsr.generation import Generation
+from vsr.guards.masking import placeholder
+
+_AT_ONCE = 16  # texts of a batch judged together, so that one batch cannot fill the encoder's queue
+_LOW_CONFIDENCE = 0.7
+
+Body = Mapping[str, Any]
+Result = dict[str, Any]
+
+
+async def intent(generation: Generation, body: Body) -> Result:
+    probabilities = option(body, "return_probabilities")
+    judged = await _judge(generation, text_of(body))
+    return _intent(judged, generation, probabilities)
+
+
+async def pii(generation: Generation, body: Body) -> Result:
+    return _pii(await _judge(generation, text_of(body)))
+
+
+async def security(generation: Generation, body: Body) -> Result:
+    return _security(await _judge(generation, text_of(body)))
+
+
+async def combined(generation: Generation, body: Body) -> Result:
+    probabilities = option(body, "return_probabilities")
+    judged = await _judge(generation, text_of(body))
+    return {
+        "intent": _intent(judged, generation, probabilities),
+        "pii": _pii(judged),
+        "security": _security(judged),
+        "processing_time_ms": judged.milliseconds,
+    }
+
+
+async def batch(generation: Generation, body: Body) -> Result:
+    """One flat result a text; with `all` the keys of all three tasks, `confidence` being the intent's."""
+    task = body.get("task_type") or "intent"
+    if not isinstance(task, str) or task not in _TASKS:
+        raise invalid(f"task_type must be one of {', '.join(_TASKS)}", "task_type", "INVALID_TASK_TYPE")
+    texts = _texts(body, generation.policy.management.max_batch_size)
+    probabilities = option(body, "return_probabilities")
+    started = time.perf_counter()
+    judged: list[Judged] = []
+    for first in range(0, len(texts), _AT_ONCE):
+        some = texts[first : first + _AT_ONCE]
+        judged += await asyncio.gather(*(_judge(generation, text) for text in some))
+    results = [_TASKS[task](one, probabilities) for one in judged]
+    return {
+        "results": results,
+        "total_count": len(results),
+        "processing_time_ms": round((time.perf_counter() - started) * 1000, 3),
+        "statistics": _statistics(results),
+    }
+
+
+async def _judge(generation: Generation, text: str) -> Judged:
+    judged = await judge_text(generation, text)
+    judged.require_readings()
+    return judged
+
+
+def _texts(body: Body, most: int) -> list[str]:
+    texts = body.get("texts")
+    if not isinstance(texts, list) or not texts:
+        raise invalid("texts must be a non-empty array of strings", "texts")
+    if len(texts) > most:
+        raise invalid(f"texts must not hold more than {most} entries", "texts")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise invalid(f"texts[{index}] must be a non-empty string", f"texts[{index}]")
+    return texts
+
+
+def _category(judged: Judged, probabilities: bool) -> Result:
+    result: Result = {
+        "category": judged.route.category,
+        "confidence": judged.route.category_confidence,
+        "processing_time_ms": judged.milliseconds,
+    }
+    if probabilities and judged.facts.readings is not None:
+        likeliest_first = sorted(judged.facts.readings.domain.items(), key=lambda item: -item[1])
+        result["probabilities"] = dict(likeliest_first)
+    return result
+
+
+def _intent(judged: Judged, generation: Generation, probabilities: bool) -> Result:
+    classification = _category(judged, probabilities)
+    more = {"probabilities": classification.pop("probabilities")} if probabilities else {}
+    return {
+        "classification": classification,
+        **more,
+        "recommended_model": judged.route.model,
+        "routing_decision": judged.route.decision,
+        "matched_signals": matched_signals(judged.facts),
+        "decision_result": decision_result(judged.facts, judged.route, generation.policy),
+        "signal_errors": signal_errors(judged.facts),
+    }
+
+
+def _pii(judged: Judged) -> Result:
+    """Positions are characters (code points) of the text as it was sent."""
+    entities = sorted(judged.facts.entities, key=lambda entity: entity.start)
+    finding = judged.route.finding("pii")
+    blocked = finding is not None and finding.acts
+    masked = replace_spans(judged.request.body, judged.facts.passages, entities, placeholder)
+    return {
+        "has_pii": bool(entities),
+        "entities": [_entity(entity, judged) for entity in entities],
+        "masked_text": masked["messages"][0]["content"],
+        "security_recommendation": "block" if blocked else "mask" if judged.route.mask else "allow",
+        "processing_time_ms": judged.milliseconds,
+    }
+
+
+def _entity(entity: Entity, judged: Judged) -> Result:
+    text = judged.facts.passages[entity.passage].text.reveal()
+    return {
+        "type": entity.type,
+        "value": text[entity.start : entity.end],
+        "confidence": entity.score,
+        "start_position": entity.start,
+        "end_position": entity.end,
+        "masked_value": placeholder(entity),
+    }
+
+
+def _security(judged: Judged) -> Result:
+    finding = judged.route.finding("jailbreak")
+    windows = judged.facts.readings.jailbreak if judged.facts.readings else ()
+    risk = max((window.risk for window in windows), default=0.0)
+    if finding is not None and finding.score:  # the window that decided, not always the riskiest
+        risk = finding.score
+    is_jailbreak = finding is not None and finding.state == "violating"
+    return {
+        "is_jailbreak": is_jailbreak,
+        "risk_score": risk,
+        "detection_types": ["jailbreak"] if is_jailbreak else [],
+        "confidence": risk if is_jailbreak else 1 - risk,
+        "recommendation": "block" if finding is not None and finding.acts else "allow",
+        "reasoning": (finding.reason if finding else "") or "nothing looks like an attack",
+        "patterns_detected": [],
+        "processing_time_ms": judged.milliseconds,
+    }
+
+
+_TASKS: dict[str, Callable[[Judged, bool], Result]] = {
+    "intent": _category,
+    "pii": lambda judged, _: _pii(judged),
+    "security": lambda judged, _: _security(judged),
+    "all": lambda judged, probabilities: {
+        **_pii(judged),
+        **_security(judged),
+        **_category(judged, probabilities),
+    },
+}
+
+
+def _statistics(results: list[Result]) -> Result:
+    """Over the results that have what is counted: categories of intents, confidences of all but PII."""
+    confidences = [result["confidence"] for result in results if "confidence" in result]
+    return {
+        "category_distribution": dict(Counter(one["category"] for one in results if "category" in one)),
+        "avg_confidence": sum(confidences) / len(confidences) if confidences else 0.0,
+        "low_confidence_count": sum(confidence < _LOW_CONFIDENCE for confidence in confidences),
+    }
