@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov  # type: ignore[import-untyped]
+import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
