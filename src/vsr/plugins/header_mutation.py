@@ -10,25 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from vsr.providers.headers import HOP_BY_HOP, MADE_FOR_REQUEST
 from vsr.route import HeaderMutation
 
-_FRAMING: Final = frozenset(
-    {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+_FRAMING: Final = HOP_BY_HOP | MADE_FOR_REQUEST
 _ROUTERS: Final = re.compile(
     r"x-vsr-.*|x-envoy-.*|x-authz-.*|x-selected-model|x-gateway-destination-endpoint"
 )

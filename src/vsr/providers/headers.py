@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 Fields = Sequence[tuple[str, str]]
 """Header fields in order, names in lower case."""
 
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         "connection",
         "keep-alive",
@@ -28,7 +28,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 # The body that goes on is the one that was judged: decoded, edited, of another length.
-_MADE_FOR_REQUEST = frozenset({"host", "content-length", "content-encoding", "accept-encoding", "expect"})
+MADE_FOR_REQUEST = frozenset({"host", "content-length", "content-encoding", "accept-encoding", "expect"})
 _MADE_FOR_RESPONSE = frozenset({"date", "server"})
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -36,7 +36,7 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 def towards_backend(fields: Fields, *, remove: Collection[str], set_: Mapping[str, str]) -> Fields:
     """The client's fields as they go to a back end: without `remove`, `set_` in place of what was there.
     Codings are refused (`accept-encoding: identity`), since answers are read on the way back."""
-    kept = _edited(fields, _MADE_FOR_REQUEST, remove, set_)
+    kept = _edited(fields, MADE_FOR_REQUEST, remove, set_)
     return [*kept, ("accept-encoding", "identity")]
 
 
@@ -53,5 +53,5 @@ def _edited(
     named = {
         token.strip().lower() for name, value in fields if name == "connection" for token in value.split(",")
     }
-    dropped = _HOP_BY_HOP | ours | named | set(remove) | set(set_)
+    dropped = HOP_BY_HOP | ours | named | set(remove) | set(set_)
     return [*((name, value) for name, value in fields if name not in dropped), *set_.items()]
