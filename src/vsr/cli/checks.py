@@ -1,0 +1,156 @@
+"""What `vsr doctor` looks at, one function a check. A check never raises; it says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from vsr import __version__
+from vsr.cli import ports
+from vsr.cli.serve_options import ServeOptions
+from vsr.config.load import DEFAULT_FILE, load_policy
+from vsr.doors.envoy_process import find_envoy
+from vsr.encoder.bundle import default_bundle_path, load_bundle
+from vsr.encoder.encoder import Encoder
+from vsr.errors import ConfigError, VSRError
+
+PACKAGES = (
+    "openvino",
+    "tokenizers",
+    "numpy",
+    "grpcio",
+    "xds-protos",
+    "starlette",
+    "uvicorn",
+    "aiohttp",
+    "pydantic",
+)
+NEEDED_BYTES = 500 * 1024 * 1024
+
+FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "amx_int8": "AMX int8",
+    "amx_bf16": "AMX bf16",
+    "asimd": "NEON",
+    "asimddp": "NEON dot product",
+    "i8mm": "int8 matrix",
+}
+"""Flags of /proc/cpuinfo that matter to int8 inference, and how people call them."""
+
+INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    state: Literal["good", "doubtful", "bad"]
+    finding: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def all_checks(bundle: Path | None, *, check_ports: bool = True) -> list[Check]:
+    found = [versions(), packages(), processor(), memory(), envoy(), encoder(bundle or default_bundle_path())]
+    return [*found, *free_ports()] if check_ports else found
+
+
+def versions() -> Check:
+    finding = f"vsr {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return Check("versions", "good" if sys.version_info >= (3, 11) else "bad", finding)
+
+
+def packages() -> Check:
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("packages", "bad", f"not installed: {', '.join(missing)}")
+    return Check("packages", "good", ", ".join(found))
+
+
+def processor() -> Check:
+    flags = cpu_flags()
+    named = [name for flag, name in FEATURES.items() if flag in flags]
+    cores = f"{os.cpu_count()} cores"
+    if not flags:
+        return Check("processor", "good", f"{cores}, {platform.processor() or platform.machine()}")
+    finding = f"{cores}, {', '.join(named) or 'none of the features that help'}"
+    if INT8 & flags:
+        return Check("processor", "good", finding)
+    return Check("processor", "doubtful", f"{finding}; no int8 instructions, the encoder will be slow")
+
+
+def cpu_flags(source: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Feature flags of the first processor; none where the system does not tell."""
+    try:
+        lines = source.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    found = (line.partition(":")[2] for line in lines if line.lower().startswith(("flags", "features")))
+    return frozenset(next(found, "").split())
+
+
+def memory() -> Check:
+    try:
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return Check("memory", "good", "this system does not tell how much is free")
+    enough = available >= NEEDED_BYTES
+    finding = f"{available / 2**30:.1f} GiB free" + ("" if enough else "; the router takes about 0.5 GiB")
+    return Check("memory", "good" if enough else "doubtful", finding)
+
+
+def envoy() -> Check:
+    try:
+        return Check("envoy", "good", str(find_envoy()))
+    except VSRError as error:
+        return Check("envoy", "doubtful", f"{error} Only `vsr serve --envoy` needs it.")
+
+
+def encoder(path: Path) -> Check:
+    """Hashes, golden outputs, and how long it takes to be ready."""
+    started = time.perf_counter()
+    try:
+        bundle = load_bundle(path)
+        asyncio.run(_start_encoder(path))
+    except VSRError as error:
+        return Check("bundle", "bad", str(error))
+    seconds = time.perf_counter() - started
+    return Check(
+        "bundle",
+        "good",
+        f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.digest[:12]}) at {path}: hashes and "
+        f"{len(bundle.manifest.golden)} golden outputs agree, ready in {seconds:.1f} s",
+    )
+
+
+async def _start_encoder(path: Path) -> None:
+    started = await Encoder.start(load_bundle(path))
+    await started.aclose()
+
+
+def free_ports() -> list[Check]:
+    """The ports of the built-in configuration; a router that runs already takes them, too."""
+    try:
+        policy = load_policy(DEFAULT_FILE, os.environ)
+    except ConfigError as error:
+        return [Check("ports", "bad", str(error))]
+    addresses = ports.wanted(policy, ServeOptions(extproc=True))
+    sentences = ports.taken(addresses)
+    if sentences:
+        return [Check("port", "doubtful", sentence) for sentence in sentences]
+    return [Check("ports", "good", "free: " + ", ".join(str(port) for _, port in addresses.values()))]

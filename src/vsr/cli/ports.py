@@ -1,0 +1,62 @@
+"""Addresses to listen on, checked before anything slow is started."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+
+from vsr.cli.serve_options import ServeOptions
+from vsr.config.policy import Policy
+from vsr.errors import ConfigError, Problem
+
+Address = tuple[str, int]
+
+METRICS_HOST = "127.0.0.1"
+
+
+def wanted(policy: Policy, options: ServeOptions) -> dict[str, Address]:
+    """Everything that this configuration will listen on, by purpose. Port 0 means any."""
+    addresses: dict[str, Address] = {
+        f"listener {listener.name}": (listener.address, listener.port) for listener in policy.listeners
+    }
+    addresses["management API"] = (policy.management.address, policy.management.port)
+    addresses["metrics"] = (METRICS_HOST, options.metrics_port)
+    if options.extproc:
+        addresses["external processor"] = ("127.0.0.1", options.extproc_port)
+    return addresses
+
+
+def taken(addresses: dict[str, Address]) -> list[str]:
+    """One sentence for each address that cannot be had."""
+    return [
+        f"{purpose}: cannot listen on {host}:{port}: {reason}"
+        for purpose, (host, port) in addresses.items()
+        if (reason := _refusal(host, port))
+    ]
+
+
+def demand(addresses: dict[str, Address]) -> None:
+    """ConfigError naming every address that cannot be had."""
+    problems = [
+        Problem(f"{sentence}. Stop what uses it, or choose another port.") for sentence in taken(addresses)
+    ]
+    problems += [Problem(f"{one} and {other} have the same address") for one, other in _doubles(addresses)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refusal(host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
+def _doubles(addresses: dict[str, Address]) -> Iterable[tuple[str, str]]:
+    seen: dict[Address, str] = {}
+    for purpose, address in addresses.items():
+        if address in seen and address[1]:
+            yield seen[address], purpose
+        seen.setdefault(address, purpose)

@@ -1,0 +1,128 @@
+"""Several worker processes that share the same ports: started, watched, replaced, stopped.
+
+The parent serves nothing itself. A worker gets its options on the command line, says `ready` on its
+standard output, and stops when its standard input closes, so that none outlives the parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+
+from vsr.errors import VSRError
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+_PATIENCE = 5.0
+"""Seconds beyond the grace period that a worker gets before it is killed."""
+
+
+class WorkerError(VSRError):
+    """A worker did not come up; its own words are on stderr already."""
+
+
+def worker_command(options_json: str) -> list[str]:
+    return [sys.executable, "-m", "vsr.cli.worker", options_json]
+
+
+class Supervisor:
+    """Keeps `count` processes of one command running.
+
+    env: added to the environment of the workers. died: told the process id of each that ended.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        env: Mapping[str, str] | None = None,
+        died: Callable[[int], None] = lambda pid: None,
+        first_delay: float = FIRST_DELAY,
+    ) -> None:
+        self._command = command
+        self._count = count
+        self._env = {**os.environ, **(env or {})}
+        self._died = died
+        self._first_delay = first_delay
+        self._running: set[Process] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def pids(self) -> set[int]:
+        return {process.pid for process in self._running}
+
+    async def start(self) -> None:
+        """Returns when all workers are ready. WorkerError if one is not able to start."""
+        started = await asyncio.gather(*(self._spawn() for _ in range(self._count)), return_exceptions=True)
+        failures = [one for one in started if isinstance(one, BaseException)]
+        if failures:
+            await self.stop(0)
+            raise failures[0]
+        for process in started:
+            assert isinstance(process, Process)
+            self._keepers.append(asyncio.create_task(self._keep(process)))
+
+    async def stop(self, grace: float) -> None:
+        """Ask all workers to drain, and kill those that take longer than `grace` and a little."""
+        self._stopping = True
+        for process in self._running:
+            process.terminate()
+        waiting = [asyncio.create_task(process.wait()) for process in self._running]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=grace + _PATIENCE)
+            for process in list(self._running) if late else []:
+                if process.returncode is None:
+                    process.kill()
+            await asyncio.gather(*waiting)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._running.clear()
+
+    async def _spawn(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True
+        )
+        self._running.add(process)
+        if not await _ready(process):
+            status = await process.wait()
+            self._running.discard(process)
+            self._died(process.pid)
+            raise WorkerError(f"a worker ended with status {status} before it was ready")
+        return process
+
+    async def _keep(self, process: Process) -> None:
+        delay = self._first_delay
+        while True:
+            status = await process.wait()
+            self._running.discard(process)
+            self._died(process.pid)
+            if self._stopping:
+                return
+            logger.error("worker %d ended with status %d; starting another", process.pid, status)
+            replacement = None
+            while replacement is None:
+                await asyncio.sleep(delay)
+                try:
+                    replacement = await self._spawn()
+                except WorkerError as error:
+                    delay = min(delay * 2, LONGEST_DELAY)
+                    logger.error("%s; next try in %g s", error, delay)
+            process, delay = replacement, self._first_delay
+
+
+async def _ready(process: Process) -> bool:
+    """Whether it said so before it closed its output; a library may have printed something first."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if line == b"ready\n":
+            return True
+    return False

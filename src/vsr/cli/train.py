@@ -1,0 +1,23 @@
+"""`vsr train`: make an encoder bundle. A thin door to `vsr.training`, which needs the `train` extra."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from vsr.cli.output import complain
+
+
+def train(context: typer.Context) -> None:
+    """Train an encoder bundle from a data directory; takes the flags of python -m vsr.training."""
+    try:
+        from vsr.training.__main__ import main
+    except ImportError as error:
+        complain(
+            f"training needs {error.name or 'packages'}, which is not installed: "
+            "pip install 'vsr-router[train]'"
+        )
+        raise typer.Exit(1) from None
+    sys.argv = ["vsr train", *context.args]
+    main()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from vsr.cli.supervisor import Supervisor, WorkerError
+
+READY = "import sys; print('ready', flush=True); sys.stdin.read()"
+STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + READY
+
+
+def supervisor(code: str, count: int = 2, **options: object) -> Supervisor:
+    return Supervisor([sys.executable, "-c", code], count, first_delay=0.0, **options)  # type: ignore[arg-type]
+
+
+async def test_all_workers_are_ready_when_start_returns() -> None:
+    several = supervisor(READY, 3)
+    await several.start()
+    assert len(several.pids) == 3
+    await several.stop(5)
+    assert several.pids == set()
+
+
+async def test_a_worker_that_dies_is_replaced_and_reported() -> None:
+    births: asyncio.Queue[int] = asyncio.Queue()
+    deaths: asyncio.Queue[int] = asyncio.Queue()
+
+    async def note_birth(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        births.put_nowait(int(await reader.read()))
+        writer.close()
+
+    server = await asyncio.start_server(note_birth, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    report = f"import os, socket; socket.create_connection(('127.0.0.1', {port})).send(b'%d' % os.getpid()); "
+    async with server, asyncio.timeout(20):
+        several = supervisor(report + READY, died=deaths.put_nowait)
+        await several.start()
+        first = {await births.get(), await births.get()}
+        assert several.pids == first
+        victim = min(first)
+        os.kill(victim, signal.SIGKILL)
+        assert await deaths.get() == victim
+        assert await births.get() not in first
+        await several.stop(5)
+
+
+async def test_a_worker_that_cannot_start_ends_the_start() -> None:
+    several = supervisor("raise SystemExit(3)")
+    with pytest.raises(WorkerError, match="status 3"):
+        await several.start()
+    assert several.pids == set()
+
+
+async def test_a_worker_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.cli.supervisor._PATIENCE", 0.1)
+    several = supervisor(STUBBORN, 1)
+    await several.start()
+    await asyncio.wait_for(several.stop(0), 10)
+    assert several.pids == set()
+
+
+async def test_workers_see_the_environment_they_are_given() -> None:
+    code = "import os, sys; sys.exit(0) if os.environ['X'] != '1' else None; " + READY
+    several = supervisor(code, 1, env={"X": "1"})
+    await several.start()
+    await several.stop(5)
