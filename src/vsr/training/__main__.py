@@ -1,0 +1,38 @@
+"""The whole bundle by one command; needs the `train` extra:
+
+python -m vsr.training --data DIR --out BUNDLE [--work DIR] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from vsr.training.build import SEED, build_bundle
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m vsr.training", description="Make a bundle from data.")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="JSON lines, see docs/training.md"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BUNDLE", help="where the bundle is written"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("work"), metavar="DIR", help="outputs of the stages"
+    )
+    parser.add_argument(
+        "--natural", type=Path, default=None, metavar="FILE", help="more prompts to report on"
+    )
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    build_bundle(
+        arguments.data, arguments.out, arguments.work, seed=arguments.seed, natural=arguments.natural
+    )
+
+
+if __name__ == "__main__":
+    main()

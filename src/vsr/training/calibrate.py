@@ -1,0 +1,175 @@
+"""Fits what turns logits into decisions: temperatures, operating points, PII thresholds.
+
+Uses the held-out groups of the training sources and, for false positives only, the natural rows of
+`intent_dev`. A maximum over many windows is riskier than one window's value, so each operating point
+is fitted on benign texts of its own length, made by joining held-out ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.training.bundle import Calibration, OperatingPoint, Output, softmax
+from vsr.training.engine import Engine
+from vsr.training.evaluate import lines, risk, spans_of
+from vsr.training.examples import free_tags, tags_of, task_of
+from vsr.training.labels import DOMAINS, PII_TYPES
+from vsr.training.metrics import SpanCount, threshold_at
+from vsr.training.reading import read_texts
+from vsr.training.rows import Row, read_rows
+
+T = TypeVar("T")
+
+TARGET = 0.01
+HARD_TARGET = 0.03
+"""Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
+HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
+LENGTHS = ((8, 60), (64, 60), (350, 24))
+"""Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
+LOOSEST = 0.3
+"""PII spans below this are never looked at; the search for thresholds starts here."""
+GRID = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))
+FEWEST_SPANS = 10
+
+
+def temperatures(folder: Path, work: Path) -> Calibration:
+    """Temperatures by held-out likelihood; thresholds stay loose."""
+    rows = list(read_rows(work / "held.jsonl"))
+    engine = Engine(folder, tokens=126)
+    domain = _sample([r for r in rows if r.domain], 2400)
+    guard = _sample([r for r in rows if r.jailbreak and task_of(r) == "guard"], 1600)
+    pii = _sample([r for r in rows if r.spans], 900)
+    of_domain = engine.run([r.text for r in domain])
+    of_guard = engine.run([r.text for r in guard])
+    return Calibration(
+        domain_temperature=fit_temperature(
+            np.stack([o.domain for o in of_domain]), [DOMAINS.index(r.domain or "") for r in domain]
+        ),
+        jailbreak_temperature=fit_temperature(
+            np.stack([o.jailbreak for o in of_guard]), [int(r.jailbreak == "jailbreak") for r in guard]
+        ),
+        pii_temperature=_pii_temperature(engine, pii),
+        pii_thresholds=dict.fromkeys(PII_TYPES, LOOSEST),
+    )
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: Sequence[int]) -> float:
+    """The temperature between 0.5 and 4 that makes the labels likeliest."""
+    places = np.arange(len(labels))
+    grid = np.geomspace(0.5, 4.0, 64)
+    losses = [-np.log(softmax(logits, float(t))[places, labels] + 1e-9).mean() for t in grid]
+    return float(grid[int(np.argmin(losses))])
+
+
+def thresholds(bundle: Path, work: Path, data: Path, start: Calibration) -> Calibration:
+    """Operating points and PII thresholds, read from the bundle that `start` was written to."""
+    rows = list(read_rows(work / "held.jsonl"))
+    natural = [r["text"] for r in lines(data / "intent_dev.jsonl") if r["style"] == "natural"]
+    return replace(
+        start,
+        operating_points=operating_points(bundle, rows, natural),
+        pii_thresholds=pii_thresholds(bundle, [r for r in rows if r.annotated]),
+    )
+
+
+def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) -> tuple[OperatingPoint, ...]:
+    """Thresholds that grow with the number of windows; system prompts have their own."""
+    benign = [r for r in rows if r.jailbreak == "benign"]
+    hard = [r.text for r in benign if any(kind in r.stratum for kind in HARD_KINDS)]
+    ordinary = [r.text for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
+    ordinary = [*_sample(ordinary, 2400), *natural]
+    system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
+    short = max(
+        threshold_at(_risks(bundle, ordinary), TARGET), threshold_at(_risks(bundle, hard), HARD_TARGET)
+    )
+    points = [OperatingPoint("any", 1, _shown(short), TARGET)]
+    for number, (windows, count) in enumerate(LENGTHS):
+        texts = _long_texts([*ordinary, *hard], windows, count, seed=number)
+        least = points[-1].threshold
+        fitted = max(least, threshold_at(_risks(bundle, texts), TARGET))
+        limit = None if number == len(LENGTHS) - 1 else windows
+        points.append(OperatingPoint("any", limit, _shown(fitted), TARGET))
+    of_system = threshold_at(_risks(bundle, system, "system"), TARGET)
+    own = [
+        OperatingPoint("system", p.max_windows, _shown(max(p.threshold, of_system)), TARGET) for p in points
+    ]
+    return (*points, *own)
+
+
+def pii_thresholds(bundle: Path, rows: Sequence[Row]) -> dict[str, float]:
+    """Per type the threshold with the best exact-span F1 on the held-out rows that annotate it."""
+    readings = read_texts(bundle, [row.text for row in rows])
+    counts: dict[tuple[str, float], SpanCount] = defaultdict(SpanCount)
+    for row, reading in zip(rows, readings, strict=True):
+        scored = list(zip(spans_of(reading), (e.score for e in reading.entities), strict=True))
+        for kind in row.annotated or ():
+            truth = [span for span in row.spans if span[2] == kind]
+            for threshold in GRID:
+                said = [span for span, score in scored if span[2] == kind and score >= threshold]
+                counts[kind, threshold].add(truth, said, row.ignored)
+    return {kind: _best(kind, counts) for kind in PII_TYPES}
+
+
+def _best(kind: str, counts: dict[tuple[str, float], SpanCount]) -> float:
+    if counts[kind, GRID[0]].right + counts[kind, GRID[0]].missed < FEWEST_SPANS:
+        return 0.5
+    # among equals the one nearest to one half, which needs no explanation
+    return max(GRID, key=lambda t: (round(counts[kind, t].f1, 3), -abs(t - 0.5)))
+
+
+def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
+    outputs = engine.run([row.text for row in rows])
+    logits, labels = [], []
+    for row, output in zip(rows, outputs, strict=True):
+        encoding = engine.tokenizer.encode(row.text)
+        offsets = encoding.offsets[1 : 1 + len(output.pii)]
+        free = free_tags(row.annotated or ())
+        for tag, values in zip(tags_of(offsets, row.spans, row.ignored), output.pii, strict=True):
+            if tag > 0 or (tag == 0 and free.sum() == 1):
+                logits.append(values)
+                labels.append(tag)
+    return fit_temperature(np.stack(logits), labels)
+
+
+def _long_texts(texts: Sequence[str], windows: int, count: int, seed: int) -> list[str]:
+    """Benign texts of about `windows` windows each, joined from shorter ones as paragraphs."""
+    chance = random.Random(seed)
+    made = []
+    for _ in range(count):
+        parts: list[str] = []
+        # a window advances by 94 tokens: some 380 Latin or 94 Chinese characters
+        while sum(_tokens(part) for part in parts) < windows * 94 - 60:
+            parts.append(chance.choice(texts))
+        made.append("\n\n".join(parts))
+    return made
+
+
+def _tokens(text: str) -> int:
+    """A rough count: a Chinese character is a token, four others are one."""
+    wide = sum(ord(c) > 0x2E7F for c in text)
+    return wide + (len(text) - wide) // 4
+
+
+def _risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:
+    return [risk(r) for r in read_texts(bundle, texts, "system" if role == "system" else "user")]
+
+
+def _sample(rows: Sequence[T], count: int) -> list[T]:
+    return random.Random(0).sample(rows, min(count, len(rows)))
+
+
+def _shown(threshold: float) -> float:
+    """Rounded up to five digits, never above one."""
+    return min(1.0, float(np.ceil(threshold * 1e5) / 1e5))
+
+
+def golden_outputs(folder: Path, texts: Sequence[str]) -> list[Output]:
+    return Engine(folder).run(texts, batch=1)

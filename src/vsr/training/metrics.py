@@ -1,0 +1,119 @@
+"""Measures with their uncertainty: accuracy, macro-F1, AUC, exact-span F1. Numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vsr.training.rows import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`hits` of `count`, with Wilson's 95 % interval."""
+
+    hits: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.count if self.count else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        if not self.count:
+            return (float("nan"), float("nan"))
+        z, n, p = 1.96, self.count, self.value
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return (middle - half, middle + half)
+
+    def as_dict(self) -> dict[str, float]:
+        low, high = self.interval
+        return {"value": round(self.value, 4), "low": round(low, 4), "high": round(high, 4), "n": self.count}
+
+
+def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
+    """The chance that a positive scores above a negative; ties count half."""
+    values, labels = np.asarray(scores, float), np.asarray(positive, bool)
+    positives, negatives = int(labels.sum()), int((~labels).sum())
+    if not positives or not negatives:
+        return float("nan")
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks = (ends - (counts - 1) / 2)[inverse]
+    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def macro_f1(truth: Sequence[str], said: Sequence[str]) -> float:
+    """Mean F1 over the labels that occur in `truth`."""
+    hits = Counter(t for t, s in zip(truth, said, strict=True) if t == s)
+    of_truth, of_said = Counter(truth), Counter(said)
+    return sum(2 * hits[label] / (of_truth[label] + of_said[label]) for label in of_truth) / len(of_truth)
+
+
+@dataclass(slots=True)
+class SpanCount:
+    """Exact matches, misses and false alarms of spans, over texts."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    def add(self, truth: Sequence[Span], said: Sequence[Span], ignored: Sequence[Span]) -> None:
+        """A span that touches an ignored one is neither right nor wrong."""
+        expected, found = set(truth), set(said)
+        matched = expected & found
+        self.right += len(matched)
+        self.missed += len(expected - matched)
+        self.wrong += sum(not _touches(span, ignored) for span in found - matched)
+
+    @property
+    def precision(self) -> float:
+        return self.right / max(1, self.right + self.wrong)
+
+    @property
+    def recall(self) -> float:
+        return self.right / max(1, self.right + self.missed)
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.right / max(1, 2 * self.right + self.wrong + self.missed)
+
+    def as_dict(self) -> dict[str, float]:
+        return {
+            "precision": round(self.precision, 4),
+            "recall": round(self.recall, 4),
+            "f1": round(self.f1, 4),
+            "spans": self.right + self.missed,
+        }
+
+
+def threshold_at(scores: Sequence[float], rate: float) -> float:
+    """The lowest threshold that at most `rate` of these negatives reach."""
+    ordered = np.sort(np.asarray(scores, float))[::-1]
+    allowed = math.floor(rate * len(ordered))
+    return float(np.nextafter(ordered[allowed], 2.0)) if allowed < len(ordered) else 0.0
+
+
+def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by size."""
+    values, hits = np.asarray(confidence, float), np.asarray(right, float)
+    places = np.minimum((values * bins).astype(int), bins - 1)
+    gaps = [
+        abs(values[places == b].mean() - hits[places == b].mean()) * (places == b).mean()
+        for b in range(bins)
+        if (places == b).any()
+    ]
+    return float(sum(gaps))
+
+
+def _touches(span: Span, others: Sequence[Span]) -> bool:
+    return any(span[0] < other[1] and span[1] > other[0] for other in others)
+
+
+Table = Mapping[str, Mapping[str, object]]

@@ -1,0 +1,210 @@
+"""From a data directory to clean training rows: licence filter, labels, deduplication, groups.
+
+Reads `*_train*.jsonl` (and texts of `*_dev.jsonl`, only to leave out what stands in both), adds the
+generated prompts and the dictionary, and writes `train.jsonl` and `held.jsonl`: a twentieth of the
+groups is held out for calibration. Dev files are never trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vsr.training.labels import PII_TYPES
+from vsr.training.rows import Row, Span, write_rows
+
+_REFUSED = re.compile(r"GPT|eval only|Quora|\bNC\b|non-?commercial|no LICENSE file \(", re.IGNORECASE)
+_PERMITTED = re.compile(r"MIT|Apache|BSD|CC0|CC-BY|ODC-BY|WTFPL|\bown\b")
+
+STRUCTURED = (
+    "CREDIT_CARD",
+    "EMAIL_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "OTHER_ID",
+    "PASSWORD",
+    "PHONE_NUMBER",
+    "STREET_ADDRESS",
+    "US_DRIVER_LICENSE",
+    "US_SSN",
+    "ZIP_CODE",
+)
+"""Types that exam questions hold none of: their many digits are negatives for these."""
+
+_FRAMES = {
+    "en": ("Question: {}", "Please answer: {}", "Help me with this: {}", "{} Explain your answer."),
+    "zh": ("请回答：{}", "帮我做这道题：{}", "请问{}", "{}请说明理由。"),
+}
+
+HELD_SHARE = 20
+"""One group in this many is held out."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What preparing kept and left out, by source."""
+
+    dropped: Counter[tuple[str, str]]
+    kept: Counter[str]
+    licenses: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        reasons: dict[str, dict[str, int]] = {}
+        for (reason, source), count in sorted(self.dropped.items()):
+            reasons.setdefault(reason, {})[source] = count
+        return {"kept": dict(sorted(self.kept.items())), "licenses": self.licenses, "dropped": reasons}
+
+
+def permitted(license: str) -> bool:
+    """Whether weights trained on rows under `license` may ship."""
+    return _REFUSED.search(license) is None and _PERMITTED.search(license) is not None
+
+
+def key(text: str) -> str:
+    """What two texts share when they differ only in case, spacing or punctuation."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def opening(text: str) -> str:
+    """A near-duplicate key: the first letters, digits blurred."""
+    return re.sub(r"\d+", "0", key(text))[:40]
+
+
+def prepare(data: Path, out: Path, additions: Iterable[Row]) -> Report:
+    """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text."""
+    report = Report(Counter(), Counter(), {})
+    forbidden = {key(text) for text in _dev_texts(data)}
+    rows = list(_unique(_allowed([*read_all(data), *additions], report), forbidden, report))
+    held = [row for row in rows if is_held(row.group)]
+    write_rows(out / "train.jsonl", (row for row in rows if not is_held(row.group)))
+    write_rows(out / "held.jsonl", held)
+    report.kept.update(row.source for row in rows)
+    report.licenses.update({row.source: row.license for row in sorted(rows, key=lambda r: r.source)})
+    (out / "prepare.json").write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
+    return report
+
+
+def is_held(group: str) -> bool:
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:4]) % HELD_SHARE == 0
+
+
+def read_all(data: Path) -> Iterator[Row]:
+    for name in ("intent_train", "intent_train_extra"):
+        yield from (_domain_row(r) for r in _lines(data / f"{name}.jsonl"))
+    for name in ("jailbreak_train", "jailbreak_train_extra"):
+        yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl"))
+    for name in ("pii_train", "pii_train_extra", "pii_train_synth"):
+        yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl"))
+
+
+def _domain_row(raw: dict[str, Any]) -> Row:
+    text = raw["text"]
+    exam = raw["style"] == "exam"
+    lang = "zh" if raw["lang"] == "zh" else "en"
+    if exam and _draw(text) % 4 == 0:
+        text = _FRAMES[lang][_draw(text) // 4 % 4].format(text)
+    return Row(
+        text=text,
+        source=raw["source"],
+        license=raw["license"],
+        group=f"text:{opening(raw['text'])}",
+        lang=lang,
+        stratum=f"{'exam' if exam else 'natural'}/{lang}/{raw['label']}/{raw['source']}",
+        domain=raw["label"],
+        jailbreak="benign",
+        anchor=text if lang == "en" else None,
+        annotated=STRUCTURED if exam else None,
+    )
+
+
+def _jailbreak_row(raw: dict[str, Any]) -> Row:
+    group = raw.get("template") or opening(raw["text"])
+    return Row(
+        text=raw["text"],
+        source=raw["source"],
+        license=raw["license"],
+        group=f"text:{group}",
+        lang=raw["lang"],
+        stratum=f"{raw['label']}/{raw['kind']}/{raw['source']}",
+        jailbreak=raw["label"],
+    )
+
+
+def _pii_row(raw: dict[str, Any]) -> Row:
+    spans = [(int(a), int(b), str(kind)) for a, b, kind in raw["spans"]]
+    ignored = [(int(a), int(b), str(kind)) for a, b, kind in raw.get("ignore_spans") or ()]
+    known: list[Span] = [span for span in spans if span[2] in PII_TYPES]
+    ignored += [span for span in spans if span[2] not in PII_TYPES]  # TITLE is none of our types
+    group = raw.get("template_id") or opening(raw["text"])
+    return Row(
+        text=raw["text"],
+        source=raw["source"],
+        license=raw["license"],
+        group=f"pii:{group}",
+        lang=raw["lang"],
+        stratum=f"pii/{raw['source']}/{'with' if known else 'without'}",
+        annotated=annotated_types(raw["labels"]),
+        spans=tuple(known),
+        ignored=tuple(ignored),
+    )
+
+
+def annotated_types(labels: str) -> tuple[str, ...]:
+    """Which types a source's `labels` field says are marked: all of them for `full`."""
+    if labels.startswith("full"):
+        return PII_TYPES
+    return tuple(kind for kind in PII_TYPES if re.search(rf"\b{kind}\b", labels))
+
+
+def _allowed(rows: Iterable[Row], report: Report) -> Iterator[Row]:
+    for row in rows:
+        if permitted(row.license):
+            yield row
+        else:
+            report.dropped["licence", row.source] += 1
+
+
+def _unique(rows: Iterable[Row], forbidden: set[str], report: Report) -> Iterator[Row]:
+    """One row per text; rows of the same text that know different things are joined."""
+    kept: dict[str, Row] = {}
+    for row in rows:
+        same = key(row.text)
+        if row.spans or row.annotated:
+            same = row.text  # punctuation and case matter where spans are marked
+        if not same or key(row.text) in forbidden:
+            report.dropped["empty or in a dev file", row.source] += 1
+        elif same not in kept:
+            kept[same] = row
+        elif (joined := _joined(kept[same], row)) is None:
+            report.dropped["duplicate", row.source] += 1
+        else:
+            kept[same] = joined
+    yield from kept.values()
+
+
+def _joined(first: Row, second: Row) -> Row | None:
+    """`first` with the guard label that only `second` has, or None if there is nothing to add."""
+    if first.jailbreak is None and second.jailbreak is not None:
+        return replace(first, jailbreak=second.jailbreak)
+    return None
+
+
+def _dev_texts(data: Path) -> Iterator[str]:
+    for path in sorted(data.glob("*_dev.jsonl")):
+        for raw in _lines(path):
+            yield from (raw[name] for name in ("text", "a", "b") if name in raw)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _draw(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[4:8])

@@ -1,0 +1,278 @@
+"""Fine-tuning: LoRA on all linear layers of the trunk, new embeddings and heads in full.
+
+Two stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
+`joint` trains all heads on batches that mix the tasks. Losses per text: cross entropy for domain and
+jailbreak; for PII the probability of all tags that a partly annotated token may carry; for the
+embedding the cosine distance to the anchor plus a contrast over the batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, PeftModel, get_peft_model
+from rich.progress import Progress
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vsr.training.examples import NOTHING, Example, batches, draw, examples
+from vsr.training.labels import TAGS
+from vsr.training.model import Network, base_network
+from vsr.training.rows import read_rows
+from vsr.training.teach import read_anchors
+
+logger = logging.getLogger(__name__)
+
+BASE_VOCABULARY = 30522
+RANK = 32
+LORA_MODULES = (
+    "query",
+    "key",
+    "value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+GUARD_WEIGHT_OF_OTHER_TASKS = 0.3
+"""Domain questions are benign too, but there are so many of them that they would drown the guard's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pass over the data. budget: texts per task. Rates: of adapters and heads, of new embeddings."""
+
+    name: str
+    budget: Mapping[str, int]
+    rate: float
+    embedding_rate: float
+    tokens: int = 4096
+    texts: int = 96
+
+
+STAGES = (
+    Stage(
+        "align",
+        {"dictionary": 150_000, "generated": 20_000, "natural": 10_000},
+        rate=8e-4,
+        embedding_rate=6e-3,
+        texts=192,
+    ),
+    Stage(
+        "joint",
+        {
+            "dictionary": 12_000,
+            "generated": 22_000,
+            "natural": 32_000,
+            "exam": 22_000,
+            "guard": 32_000,
+            "pii": 26_000,
+        },
+        rate=1e-3,
+        embedding_rate=1e-3,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded tensors; (B, T) but labels (B,), free (B, tags) and anchors (B, H)."""
+
+    ids: Tensor
+    mask: Tensor
+    domain: Tensor
+    jailbreak: Tensor
+    guard_weight: Tensor
+    tags: Tensor
+    free: Tensor
+    anchored: Tensor
+    anchors: Tensor
+
+
+def train(
+    base: Path,
+    work: Path,
+    seed: int,
+    stages: Sequence[Stage] = STAGES,
+    rank: int = RANK,
+    progress: Progress | None = None,
+) -> None:
+    """Runs the stages that have no checkpoint yet; the last leaves `joint.pt` in `work`."""
+    torch.manual_seed(seed)
+    tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+    # plain attention: on a CPU the backward pass of the fused one is slower for short texts
+    network = adapted_network(base, tokenizer.get_vocab_size(), seed, rank, attention="eager")
+    rows = list(read_rows(work / "train.jsonl"))
+    index, anchors = read_anchors(work)
+    made = examples(tokenizer, rows, index, seed)
+    for number, stage in enumerate(stages):
+        checkpoint = work / f"{stage.name}.pt"
+        if checkpoint.exists():
+            load_trained(network, checkpoint)
+            continue
+        drawn = draw(made, rows, stage.budget, seed + number)
+        order = batches(made, drawn, stage.tokens, stage.texts, seed + number)
+        _run(network, made, order, anchors, stage, progress or Progress(disable=True))
+        torch.save(trained_state(network), checkpoint)
+
+
+def adapted_network(
+    base: Path, vocabulary: int, seed: int, rank: int = RANK, attention: str = "sdpa"
+) -> Network:
+    """The base with adapters; only adapters, new embedding rows and heads learn."""
+    network = base_network(base, vocabulary, seed, attention)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules=list(LORA_MODULES),
+        trainable_token_indices={"word_embeddings": list(range(BASE_VOCABULARY, vocabulary))},
+    )
+    network.trunk = get_peft_model(network.trunk, config)
+    return network
+
+
+def merged(network: Network, adapter: Path | None = None) -> Network:
+    """The network with its adapters folded into the trunk; the adapter is saved to `adapter` first."""
+    trunk = network.trunk
+    assert isinstance(trunk, PeftModel)
+    if adapter is not None:
+        trunk.save_pretrained(str(adapter), save_embedding_layers=False)
+    network.trunk = trunk.merge_and_unload()
+    return network
+
+
+def trained_state(network: Network) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad}
+
+
+def load_trained(network: Network, checkpoint: Path) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    parameters = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, value in state.items():
+            parameters[name].copy_(value)
+
+
+def _run(
+    network: Network,
+    made: Sequence[Example],
+    order: Sequence[Sequence[int]],
+    anchors: NDArray[np.float16],
+    stage: Stage,
+    progress: Progress,
+) -> None:
+    embeddings, rest = _learning(network)
+    groups = [{"params": rest, "lr": stage.rate}, {"params": embeddings, "lr": stage.embedding_rate}]
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _shape(step, len(order)))
+    network.train()
+    bar = progress.add_task(stage.name, total=len(order))
+    started, running = time.monotonic(), np.zeros(4)
+    for step, indices in enumerate(order, start=1):
+        batch = collate([made[i] for i in indices], anchors)
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = network(batch.ids, batch.mask)
+        losses = task_losses(outputs, batch)
+        torch.stack(losses).sum().backward()
+        nn.utils.clip_grad_norm_([*rest, *embeddings], 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        schedule.step()
+        running = 0.98 * running + 0.02 * np.array([loss.item() for loss in losses])
+        progress.advance(bar)
+        if step % 100 == 0:
+            pace = (time.monotonic() - started) / step
+            logger.info(
+                "%s %d/%d %.2f s/step losses %s", stage.name, step, len(order), pace, running.round(3)
+            )
+
+
+def _learning(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The parameters that learn: new embedding rows, and all others."""
+    embeddings: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (embeddings if "word_embeddings" in name else rest).append(parameter)
+    return embeddings, rest
+
+
+def _shape(step: int, steps: int) -> float:
+    """A short warm-up, then a cosine to zero."""
+    warm = max(1, steps // 20)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
+    longest = max(len(e.ids) for e in part)
+    ids = np.zeros((len(part), longest), np.int64)
+    tags = np.full((len(part), longest), NOTHING, np.int64)
+    free = np.zeros((len(part), len(TAGS)), bool)
+    for row, example in enumerate(part):
+        ids[row, : len(example.ids)] = example.ids
+        if example.tags is not None and example.free is not None:
+            tags[row, : len(example.tags)] = example.tags
+            free[row] = example.free
+    anchored = np.array([e.anchor for e in part])
+    return Batch(
+        ids=torch.from_numpy(ids),
+        mask=torch.from_numpy((ids != 0).astype(np.int64)),
+        domain=torch.tensor([e.domain for e in part]),
+        jailbreak=torch.tensor([e.jailbreak for e in part]),
+        guard_weight=torch.tensor([1.0 if e.task == "guard" else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]),
+        tags=torch.from_numpy(tags),
+        free=torch.from_numpy(free),
+        anchored=torch.from_numpy(anchored >= 0),
+        anchors=torch.from_numpy(anchors[np.maximum(anchored, 0)].astype(np.float32)),
+    )
+
+
+def task_losses(outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch) -> tuple[Tensor, ...]:
+    """Domain, jailbreak, PII and embedding loss, each summed over its texts and divided by all."""
+    domain, jailbreak, pii, embedding = (output.float() for output in outputs)
+    texts = len(batch.ids)
+    of_domain = functional.cross_entropy(
+        domain, batch.domain, ignore_index=NOTHING, label_smoothing=0.05, reduction="sum"
+    )
+    each = functional.cross_entropy(jailbreak, batch.jailbreak, ignore_index=NOTHING, reduction="none")
+    of_jailbreak = (each * batch.guard_weight).sum()
+    return (
+        of_domain / texts,
+        of_jailbreak / texts,
+        2.0 * pii_loss(pii, batch) / texts,
+        embedding_loss(embedding, batch) / texts,
+    )
+
+
+def pii_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean over the marked tokens of a batch, times the number of texts that have any."""
+    marked = batch.tags != NOTHING
+    count = marked.sum()
+    if not count:
+        return logits.sum() * 0.0
+    rows = marked.nonzero()[:, 0]
+    tags = batch.tags[marked]
+    allowed = functional.one_hot(tags, len(TAGS)).bool() | ((tags == 0)[:, None] & batch.free[rows])
+    logs = functional.log_softmax(logits[marked], dim=-1)
+    each = -logs.masked_fill(~allowed, -1e4).logsumexp(dim=-1)
+    return each.sum() / count * marked.any(dim=1).sum()
+
+
+def embedding_loss(embedding: Tensor, batch: Batch) -> Tensor:
+    """Twice the cosine distance to the anchor, plus a tenth of a softmax over the batch's anchors."""
+    if not batch.anchored.any():
+        return embedding.sum() * 0.0
+    mine, theirs = embedding[batch.anchored], batch.anchors[batch.anchored]
+    distance = (1.0 - (mine * theirs).sum(dim=1)).sum()
+    contrast = functional.cross_entropy(mine @ theirs.T / 0.05, torch.arange(len(mine)), reduction="sum")
+    return 2.0 * distance + 0.1 * contrast

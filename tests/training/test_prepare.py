@@ -1,0 +1,134 @@
+"""Only what may ship is trained on, once, and never on both sides of the split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vsr.training.labels import PII_TYPES
+from vsr.training.prepare import annotated_types, is_held, opening, permitted, prepare
+from vsr.training.rows import Row, read_rows
+
+FILES = (
+    "intent_train",
+    "intent_train_extra",
+    "jailbreak_train",
+    "jailbreak_train_extra",
+    "pii_train",
+    "pii_train_extra",
+    "pii_train_synth",
+    "intent_dev",
+)
+
+
+def data_with(folder: Path, **rows: list[dict[str, Any]]) -> Path:
+    for name in FILES:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.get(name, []))
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def intent(text: str, **changes: Any) -> dict[str, Any]:
+    row = {"text": text, "label": "math", "source": "S", "license": "MIT", "lang": "en", "style": "natural"}
+    return {**row, **changes}
+
+
+def guard(text: str, **changes: Any) -> dict[str, Any]:
+    row = {"text": text, "label": "benign", "kind": "benign", "source": "G", "license": "MIT", "lang": "en"}
+    return {**row, **changes}
+
+
+def pii(text: str, **changes: Any) -> dict[str, Any]:
+    row = {"text": text, "spans": [], "source": "P", "license": "own", "lang": "en", "labels": "full"}
+    return {**row, **changes}
+
+
+def prepared(tmp_path: Path, **rows: list[dict[str, Any]]) -> list[Row]:
+    (tmp_path / "out").mkdir()
+    prepare(data_with(tmp_path, **rows), tmp_path / "out", ())
+    return [row for name in ("train", "held") for row in read_rows(tmp_path / "out" / f"{name}.jsonl")]
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "MIT",
+        "Apache-2.0 (repo) / MIT (dataset)",
+        "CC-BY-SA-4.0",
+        "own (Faker: MIT)",
+        "ODC-BY",
+        "BSD-3-Clause",
+    ],
+)
+def test_permissive_and_share_alike_licences_are_permitted(license: str) -> None:
+    assert permitted(license)
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "MIT (GPT-4 generated)",
+        "no LICENSE file (eval only)",
+        "repo MIT; data under Quora terms - treat as research/eval",
+        "CC-BY-NC-4.0",
+        "unknown",
+        "",
+    ],
+)
+def test_other_licences_are_refused(license: str) -> None:
+    assert not permitted(license)
+
+
+def test_rows_of_refused_licences_are_left_out_and_reported(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    bad = intent("two plus two", source="Bad", license="MIT (GPT-4 generated)")
+    report = prepare(data_with(tmp_path, intent_train=[intent("one plus one"), bad]), tmp_path / "out", ())
+    assert report.as_dict()["dropped"] == {"licence": {"Bad": 1}}
+    assert report.as_dict()["kept"] == {"S": 1}
+
+
+def test_texts_that_differ_in_case_and_punctuation_are_one_row(tmp_path: Path) -> None:
+    rows = prepared(tmp_path, intent_train=[intent("What is 2+2?"), intent("what is 2+2")])
+    assert [row.text for row in rows] == ["What is 2+2?"]
+
+
+def test_texts_of_development_files_are_never_trained_on(tmp_path: Path) -> None:
+    rows = prepared(
+        tmp_path, intent_train=[intent("Seen before"), intent("new")], intent_dev=[intent("seen BEFORE!")]
+    )
+    assert [row.text for row in rows] == ["new"]
+
+
+def test_a_guard_text_that_is_also_a_domain_text_keeps_its_domain(tmp_path: Path) -> None:
+    rows = prepared(tmp_path, intent_train=[intent("x + 1")], jailbreak_train=[guard("x + 1")])
+    assert [(row.domain, row.jailbreak) for row in rows] == [("math", "benign")]
+
+
+def test_rows_of_one_template_share_a_group_and_so_a_side(tmp_path: Path) -> None:
+    texts = [f"my card is {number}" for number in range(30)]
+    rows = prepared(tmp_path, pii_train=[pii(text, template_id="t:1") for text in texts])
+    assert len(rows) == 30
+    assert len({row.group for row in rows}) == 1
+
+
+def test_about_a_twentieth_of_the_groups_is_held_out() -> None:
+    held = sum(is_held(f"group {number}") for number in range(4000))
+    assert 120 < held < 280
+
+
+def test_near_duplicates_that_differ_in_numbers_share_an_opening() -> None:
+    assert opening("Add 12 and 13, please.") == opening("add 7 and 250 please!")
+
+
+def test_partly_annotated_sources_name_their_types() -> None:
+    assert annotated_types("PERSON,DATE_TIME only") == ("DATE_TIME", "PERSON")
+    assert annotated_types("full") == PII_TYPES
+
+
+def test_spans_of_types_that_are_not_ours_are_ignored_spans(tmp_path: Path) -> None:
+    rows = prepared(tmp_path, pii_train=[pii("Dr. Lee", spans=[[0, 3, "TITLE"], [4, 7, "PERSON"]])])
+    assert rows[0].spans == ((4, 7, "PERSON"),)
+    assert rows[0].ignored == ((0, 3, "TITLE"),)
