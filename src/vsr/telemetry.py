@@ -29,6 +29,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._of_signal: dict[tuple[str, str], tuple[Counter, ...]] = {}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -127,10 +128,15 @@ class Metrics:
             coverage = facts.readings.coverage
             self.windows.labels(source="memo").inc(coverage.memo_hits)
             self.windows.labels(source="graph").inc(max(0, coverage.windows - coverage.memo_hits))
-        for signal in facts.signals.values():
-            self.signal_extractions.labels(signal_type=signal.type, signal_name=signal.name).inc()
+        for key, signal in facts.signals.items():
+            counters = self._of_signal.get(key)
+            if counters is None:  # looking children up by label costs more than counting
+                families = (self.signal_extractions, self.signal_matches)
+                counters = self._of_signal[key] = tuple(family.labels(*key) for family in families)
+            computed, matched = counters
+            computed.inc()
             if signal.matched:
-                self.signal_matches.labels(signal_type=signal.type, signal_name=signal.name).inc()
+                matched.inc()
         if route.decision:
             self.decision_matches.labels(decision_name=route.decision).inc()
             self.decision_confidence.labels(decision_name=route.decision).observe(route.confidence)

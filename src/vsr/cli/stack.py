@@ -7,6 +7,7 @@ nothing; `serving` and `worker` do.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 from vsr.cli.serve_options import ServeOptions
@@ -45,6 +46,8 @@ class Stack:
         except BaseException:
             await self.stop(0)
             raise
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked through again and again
 
     async def stop(self, grace: float) -> None:
         """Accept nothing more, let running requests end within `grace` seconds. Idempotent."""

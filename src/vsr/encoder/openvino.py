@@ -18,8 +18,9 @@ from openvino import opset13 as ops
 from vsr.encoder.backend import HeadOutputs, Ids
 from vsr.errors import BundleError
 
-FIXED_WIDTHS = (32, 64)
-"""Beside them, the width of a full window."""
+FIXED_WIDTHS = (40, 72)
+"""Beside them, the width of a full window. A sentence and a short paragraph fit, with [CLS] and [SEP]:
+a width just over a round number of words, since every padded position costs what a read one does."""
 OUTPUTS = ("domain", "jailbreak", "pii", "embedding")
 
 

@@ -54,7 +54,7 @@ def put_together(
 def _domain(
     readings: Sequence[WindowReading], weights: NDArray[np.float32], heads: Heads
 ) -> dict[str, float]:
-    logits = np.average([reading.domain for reading in readings], axis=0, weights=weights)
+    logits = weights @ np.array([reading.domain for reading in readings]) / weights.sum()
     probabilities = softmax(logits, heads.domain.temperature).tolist()
     return dict(zip(heads.domain.labels, probabilities, strict=True))
 

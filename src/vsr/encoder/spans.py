@@ -79,8 +79,8 @@ def _entity_words(tokens: Tokens, heard: TokenTypes, types: Sequence[str]) -> It
     if not len(candidates):
         return
     firsts = np.flatnonzero(tokens.words).astype(np.int32)
-    numbers = np.unique(np.searchsorted(firsts, candidates, side="right") - 1)
-    for number in numbers.tolist():
+    numbers = np.searchsorted(firsts, candidates, side="right") - 1
+    for number in sorted(set(numbers.tolist())):
         first = int(firsts[number])
         end = int(firsts[number + 1]) if number + 1 < len(firsts) else len(tokens)
         kind, score = _word_type(heard, first, end)
