@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 PERCENTILES = (50, 95, 99)
@@ -21,7 +20,6 @@ def summarised(result: dict[str, Any]) -> dict[str, Any]:
     """The same with percentiles in place of thousands of numbers. Times in milliseconds."""
     return {
         **result,
-        "start_seconds": median(result["start_seconds"]),
         "latency": {tokens: _added(one, "whole") for tokens, one in result["latency"].items()},
         "first_token": _added(result["first_token"], "first"),
         "hot": _added(result["hot"], "whole"),
@@ -30,6 +28,15 @@ def summarised(result: dict[str, Any]) -> dict[str, Any]:
             for clients, one in result["throughput"].items()
         },
     }
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Both, dictionaries merged at every depth; where both have a value, the first's stays."""
+    both = {**second, **first}
+    for key in first.keys() & second.keys():
+        if isinstance(first[key], dict):
+            both[key] = merged(first[key], second[key])
+    return both
 
 
 def _added(job: dict[str, Any], what: str) -> dict[str, Any]:
@@ -69,7 +76,8 @@ def markdown(result: dict[str, Any]) -> str:
             "",
             _where(result),
             "",
-            "Milliseconds over going direct to the same simulated model; every prompt distinct, all heads.",
+            "Milliseconds over going direct to the same simulated model. One door at a time, all heads, every "
+            "prompt distinct.",
             "",
             *_latency_table(result),
             "",

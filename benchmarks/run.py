@@ -16,10 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import machine, report, servers
 from benchmarks.prompts import PromptMaker
+from benchmarks.report import DIRECT
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 20_26
@@ -59,53 +61,47 @@ def main() -> None:
 
 
 def measure(plan: Plan, *, envoy: bool) -> dict[str, Any]:
-    maker = PromptMaker(SEED)
+    """One door after the other, with only its own router running: two would take each other's caches
+    and cores. Going direct is measured anew beside each; all doors get the same prompts."""
     result: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
     }
+    doors: dict[str, tuple[str, ...]] = {"gateway": (), **({"envoy": ("--envoy",)} if envoy else {})}
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsr-bench-")))
         simulator = stack.enter_context(servers.simulator())
-        result["start_seconds"] = [_start_seconds(simulator, directory) for _ in range(plan.starts)]
-        gateway, process, _ = stack.enter_context(servers.router(simulator, directory))
-        processes = {"gateway": process}
-        targets = {"direct": simulator, "gateway": gateway}
-        if envoy:
-            targets["envoy"], processes["envoy"], _ = stack.enter_context(
-                servers.router(simulator, directory, "--envoy")
-            )
-        result["memory_mib_at_start"] = _memory(processes)
-        _say("warming up")
-        _ask(targets, [maker.make(64) for _ in range(plan.warm_up)])
-        result["latency"] = _latency(plan, maker, targets)
-        result["first_token"] = _ask(targets, [maker.make(64) for _ in range(plan.first_token)], stream=True)
-        result["throughput"] = _throughput(plan, maker, targets)
-        _say("the same prompt again and again")
-        result["hot"] = _ask(targets, [maker.make(64)] * plan.hot)
-        result["memory_mib"] = _memory(processes)
+        result["start_seconds"] = median(_start_seconds(simulator, directory) for _ in range(plan.starts))
+        for door, arguments in doors.items():
+            with servers.router(simulator, directory, *arguments) as (port, process, _):
+                begun = machine.resident_mib(process.pid)
+                measured = _measure_door(plan, door, {DIRECT: simulator, door: port})
+                measured["memory_mib"] = {door: machine.resident_mib(process.pid)}
+                measured["memory_mib_at_start"] = {door: begun}
+            result = report.merged(result, report.summarised(measured))
     result["install_mib"] = machine.install_mib()
-    return report.summarised(result)
+    return result
 
 
-def _latency(plan: Plan, maker: PromptMaker, targets: dict[str, int]) -> dict[str, Any]:
-    results = {}
+def _measure_door(plan: Plan, door: str, targets: dict[str, int]) -> dict[str, Any]:
+    maker = PromptMaker(SEED)
+    _say(f"{door}: warming up")
+    _ask(targets, [maker.make(64) for _ in range(plan.warm_up)])
+    result: dict[str, Any] = {"latency": {}, "throughput": {}}
     for tokens, count in plan.lengths.items():
-        _say(f"{count} prompts of {tokens} tokens")
-        results[str(tokens)] = _ask(targets, [maker.make(tokens) for _ in range(count)])
-    return results
-
-
-def _throughput(plan: Plan, maker: PromptMaker, targets: dict[str, int]) -> dict[str, Any]:
-    results: dict[str, Any] = {}
+        _say(f"{door}: {count} prompts of {tokens} tokens")
+        result["latency"][str(tokens)] = _ask(targets, [maker.make(tokens) for _ in range(count)])
+    result["first_token"] = _ask(targets, [maker.make(64) for _ in range(plan.first_token)], stream=True)
     for clients, count in plan.throughput.items():
-        _say(f"{clients} clients")
+        _say(f"{door}: {clients} clients")
         # each target in turn has the machine to itself, and its own prompts
-        results[str(clients)] = {}
+        result["throughput"][str(clients)] = {}
         for name, port in targets.items():
             prompts = [maker.make(64) for _ in range(count)]
-            results[str(clients)] |= _ask({name: port}, prompts, clients=clients)
-    return results
+            result["throughput"][str(clients)] |= _ask({name: port}, prompts, clients=clients)
+    _say(f"{door}: the same prompt again and again")
+    result["hot"] = _ask(targets, [maker.make(64)] * plan.hot)
+    return result
 
 
 def _ask(
@@ -122,10 +118,6 @@ def _ask(
 def _start_seconds(simulator: int, directory: Path) -> float:
     with servers.router(simulator, directory) as (_, _, seconds):
         return round(seconds, 2)
-
-
-def _memory(processes: dict[str, subprocess.Popen[bytes]]) -> dict[str, float]:
-    return {name: machine.resident_mib(process.pid) for name, process in processes.items()}
 
 
 def _say(what: str) -> None:

@@ -62,7 +62,7 @@ async def test_all_heads_answer_from_one_pass(encoder: Encoder, backend: MarkBac
     assert [entity.type for entity in readings.entities] == ["PERSON"]
     assert readings.embedding is not None
     assert float(readings.embedding @ readings.embedding) == pytest.approx(1)
-    assert backend.calls == [(1, 16)]
+    assert backend.calls == [(1, 6)]
     assert encoder.stats.invocations == 1
 
 

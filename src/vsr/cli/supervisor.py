@@ -75,16 +75,18 @@ class Supervisor:
         self._stopping = True
         for process in self._running:
             process.terminate()
-        waiting = [asyncio.create_task(process.wait()) for process in self._running]
+        stopped = list(self._running)
+        waiting = [asyncio.create_task(process.wait()) for process in stopped]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=grace + _PATIENCE)
-            for process in list(self._running) if late else []:
+            for process in stopped if late else []:
                 if process.returncode is None:
                     process.kill()
             await asyncio.gather(*waiting)
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*map(_close_pipes, stopped))
         self._running.clear()
 
     async def _spawn(self) -> Process:
@@ -94,6 +96,7 @@ class Supervisor:
         self._running.add(process)
         if not await _ready(process):
             status = await process.wait()
+            await _close_pipes(process)
             self._running.discard(process)
             self._died(process.pid)
             raise WorkerError(f"a worker ended with status {status} before it was ready")
@@ -107,6 +110,7 @@ class Supervisor:
             self._died(process.pid)
             if self._stopping:
                 return
+            await _close_pipes(process)
             logger.error("worker %d ended with status %d; starting another", process.pid, status)
             replacement = None
             while replacement is None:
@@ -126,3 +130,15 @@ async def _ready(process: Process) -> bool:
         if line == b"ready\n":
             return True
     return False
+
+
+async def _close_pipes(process: Process) -> None:
+    """Of a process that has ended: waiting for it does not wait for them."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    try:
+        await process.stdin.wait_closed()
+    except OSError:
+        pass  # it was closed from the other side
+    await process.stdout.read()

@@ -26,9 +26,6 @@ from vsr.encoder.tokens import Ints, TextTokenizer
 
 logger = logging.getLogger(__name__)
 
-NARROW_STEP = 16
-"""A window that is read alone is padded to a multiple of this only."""
-
 
 @dataclass(slots=True)
 class EncoderStats:
@@ -145,7 +142,7 @@ class Batcher:
     def _arrays(self, batch: Batch) -> tuple[Ids, Ids]:
         width = batch.width
         if len(batch.rows) == 1:
-            width = -(-(len(batch.rows[0].ids) + SPECIALS) // NARROW_STEP) * NARROW_STEP
+            width = len(batch.rows[0].ids) + SPECIALS  # the backend knows which width it has a graph for
         return pad([row.ids for row in batch.rows], width, self._tokenizer)
 
     def _tell(self, news: Callable[[], None]) -> None:
