@@ -76,8 +76,8 @@ def markdown(result: dict[str, Any]) -> str:
             "",
             _where(result),
             "",
-            "Milliseconds over going direct to the same simulated model. One door at a time, all heads, every "
-            "prompt distinct.",
+            "Milliseconds over going direct to the same simulated model; one door at a time, all heads,"
+            " every prompt distinct.",
             "",
             *_latency_table(result),
             "",

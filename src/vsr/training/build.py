@@ -27,6 +27,7 @@ from vsr.training.calibrate import golden_outputs, temperatures, thresholds
 from vsr.training.dictionary import dictionary_rows, entries
 from vsr.training.evaluate import evaluate
 from vsr.training.generate import generated
+from vsr.training.personal import personal
 from vsr.training.prepare import prepare
 from vsr.training.quantised import agreement, calibration_batches
 from vsr.training.rows import Row, read_rows
@@ -82,7 +83,7 @@ def build_bundle(
 
 
 def _additions(seed: int) -> list[Row]:
-    return [*generated(seed), *dictionary_rows(seed)]
+    return [*generated(seed), *personal(seed), *dictionary_rows(seed)]
 
 
 def _vocabulary(base: Path, work: Path) -> None:

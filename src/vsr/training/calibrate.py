@@ -32,7 +32,7 @@ TARGET = 0.01
 HARD_TARGET = 0.03
 """Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
 HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
-LENGTHS = ((8, 60), (64, 60), (350, 24))
+LENGTHS = ((8, 300), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""
@@ -92,7 +92,7 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     )
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
-        texts = _long_texts([*ordinary, *hard], windows, count, seed=number)
+        texts = _long_texts(ordinary, hard, windows, count, seed=number)
         least = points[-1].threshold
         fitted = max(least, threshold_at(_risks(bundle, texts), TARGET))
         limit = None if number == len(LENGTHS) - 1 else windows
@@ -139,15 +139,17 @@ def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
     return fit_temperature(np.stack(logits), labels)
 
 
-def _long_texts(texts: Sequence[str], windows: int, count: int, seed: int) -> list[str]:
-    """Benign texts of about `windows` windows each, joined from shorter ones as paragraphs."""
+def _long_texts(
+    ordinary: Sequence[str], hard: Sequence[str], windows: int, count: int, seed: int
+) -> list[str]:
+    """Benign texts of about `windows` windows each, joined from shorter ones; a tenth of these are hard."""
     chance = random.Random(seed)
     made = []
     for _ in range(count):
         parts: list[str] = []
-        # a window advances by 94 tokens: some 380 Latin or 94 Chinese characters
-        while sum(_tokens(part) for part in parts) < windows * 94 - 60:
-            parts.append(chance.choice(texts))
+        # a window advances by 94 tokens
+        while sum(map(_tokens, parts)) < windows * 94 - 60:
+            parts.append(chance.choice(hard if chance.random() < 0.1 else ordinary))
         made.append("\n\n".join(parts))
     return made
 

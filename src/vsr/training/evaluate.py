@@ -50,7 +50,7 @@ def evaluate(bundle: Path, data: Path, base: Embed | None = None, natural: Path 
 def domain_table(bundle: Path, data: Path, natural: Path | None) -> Report:
     rows = list(lines(data / "intent_dev.jsonl"))
     if natural is not None:
-        rows += [{**row, "source": f"natural-{row['lang']}", "style": "natural"} for row in lines(natural)]
+        rows += [{**row, "source": f"natural-{row['set']}-{row['lang']}"} for row in lines(natural)]
     readings = read_texts(bundle, [row["text"] for row in rows])
     table: Report = {}
     for source, members in by_source(rows):

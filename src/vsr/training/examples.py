@@ -19,7 +19,7 @@ NOTHING = -100
 
 TASKS = ("dictionary", "generated", "natural", "exam", "guard", "pii")
 
-LONGEST = {"dictionary": 32, "generated": 48, "natural": 96, "exam": 96, "guard": 126, "pii": 126}
+LONGEST = {"dictionary": 32, "generated": 48, "natural": 96, "exam": 80, "guard": 126, "pii": 126}
 """Content tokens per task. Longer texts cost time in proportion and teach domain little."""
 
 INDIRECT_TOKENS = 224
@@ -60,7 +60,8 @@ def examples(
 
 
 def draw(examples: Sequence[Example], rows: Sequence[Row], budget: Mapping[str, int], seed: int) -> list[int]:
-    """Indices of one pass: about `budget[task]` of every task, strata by square root of their size.
+    """Indices of one pass: about `budget[task]` of every task, strata by square root of their size, and
+    domains, in either language, by square root of their strata.
 
     Every row is drawn its expected number of times, rounded by chance, so no row is drawn twice
     before its stratum's share asks for it.
@@ -68,6 +69,11 @@ def draw(examples: Sequence[Example], rows: Sequence[Row], budget: Mapping[str, 
     chance = np.random.default_rng(seed)
     sizes = Counter(row.stratum for row in rows)
     weights = np.array([sizes[row.stratum] ** -0.5 for row in rows])
+    labels = [(e.task, r.lang if r.domain else "", r.domain) for e, r in zip(examples, rows, strict=True)]
+    totals: Counter[tuple[str, str, str | None]] = Counter()
+    for label, weight in zip(labels, weights, strict=True):
+        totals[label] += weight
+    weights *= np.array([totals[label] ** -0.5 for label in labels])
     drawn: list[int] = []
     for task, count in budget.items():
         members = np.array([i for i, e in enumerate(examples) if e.task == task])

@@ -69,12 +69,12 @@ STAGES = (
     Stage(
         "joint",
         {
-            "dictionary": 12_000,
-            "generated": 22_000,
-            "natural": 32_000,
-            "exam": 22_000,
-            "guard": 32_000,
-            "pii": 26_000,
+            "dictionary": 10_000,
+            "generated": 40_000,
+            "natural": 42_000,
+            "exam": 46_000,
+            "guard": 36_000,
+            "pii": 36_000,
         },
         rate=1e-3,
         embedding_rate=1e-3,
