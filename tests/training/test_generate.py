@@ -40,6 +40,32 @@ def test_a_chinese_prompt_is_anchored_to_its_english_twin() -> None:
     assert chinese.anchor == english.text == english.anchor
 
 
+def test_every_domain_has_at_least_forty_questions_in_neighbouring_pairs() -> None:
+    questions = list(read_pairs("questions.txt"))
+    counts = Counter(domain for (domain,), _ in questions)
+    assert set(counts) == set(DOMAINS)
+    assert min(counts.values()) >= 40
+    assert all(first[0] == second[0] for first, second in zip(questions[::2], questions[1::2], strict=True))
+
+
+def test_long_prompts_hold_two_questions_and_are_read_like_natural_ones() -> None:
+    rows = [row for row in generated(1, per_topic=1) if row.source.startswith("generated-long")]
+    words = sorted(len(row.text.split()) for row in rows if row.lang == "en")
+    assert words[0] >= 35
+    assert 60 <= words[len(words) // 2] <= 150
+    assert {row.stratum.split("/")[0] for row in rows} == {"natural"}
+
+
+def test_a_question_and_its_long_prompts_are_one_group() -> None:
+    rows = list(generated(1, per_topic=1))
+    questions = [(pair[0], pair[1]) for _, pair in read_pairs("questions.txt")]
+    english, chinese = questions[1]
+    groups = {
+        row.group for row in rows if english.rstrip("?.") in row.text or chinese.rstrip("？。") in row.text
+    }
+    assert groups == {f"question:{questions[0][0]}"}
+
+
 def test_frames_of_a_domain_of_two_words_are_found() -> None:
     assert any("computer science" in suits for suits, _ in read_pairs("frames.txt"))
 
