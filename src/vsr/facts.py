@@ -25,7 +25,8 @@ Role = Literal["system", "user", "assistant", "tool", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One string of the body inside a passage: `text[start:end]` stands at `path`.
+    """One string of the body inside a passage: `text[start:end]` stands at `path`, from character
+    `offset` of it on.
 
     A leaf whose `path` is empty is shown to the judges but cannot be rewritten (an object key).
     """
@@ -33,6 +34,7 @@ class Leaf:
     start: int
     end: int
     path: BodyPath
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +63,27 @@ class Entity:
 @dataclass(frozen=True, slots=True)
 class WindowRisk:
     """P(jailbreak) of one window. A bridging window covers the end of one passage and the start of
-    the next; it is attributed to the later one."""
+    the next; it is attributed to the later one. disguise: the kind of writing, such as base64, that the
+    window was read through; empty for text as it stands."""
 
     passage: int
     risk: float
     bridging: bool = False
+    disguise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much was read. `domain_tokens` is the bounded part that the domain head saw; `unread`
-    names what no head can read (image, audio, file)."""
+    names what no head can read (image, audio, file) and what was too much. disguises: the kind of
+    each stretch that was read a second time, decoded or folded."""
 
     tokens: int = 0
     windows: int = 0
     memo_hits: int = 0
     domain_tokens: int = 0
     unread: tuple[str, ...] = ()
+    disguises: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,18 @@ class Readings:
     domain: class → calibrated probability of the routing text (empty if there is none).
     jailbreak: one entry per window. entities: spans of the PII head merged over windows.
     embedding: unit vector of the routing text, shape (dim,), float32.
+    fact_check: P(the routing text asks for facts); None if the bundle has no such head.
+    feedback: class → probability that the routing text comments on the previous answer, with one class
+    for texts that do not (`NONE`); empty if the bundle has no such head. Both None or empty without
+    routing text.
     """
 
     domain: Mapping[str, float] = field(default_factory=dict)
     jailbreak: tuple[WindowRisk, ...] = ()
     entities: tuple[Entity, ...] = ()
     embedding: NDArray[np.float32] | None = None
+    fact_check: float | None = None
+    feedback: Mapping[str, float] = field(default_factory=dict)
     coverage: Coverage = Coverage()
     seconds: float = 0.0
 
@@ -104,6 +116,9 @@ class Signal:
     confidence is in [0, 1]; threshold is what it was held against, None if there is none.
     label is a sub-result (`hard` of a complexity rule). detail is content-free, for traces.
     error says why the signal could not be computed; then matched is False.
+    value is what a rule's numeric `predicate` compares (a count, a similarity, a margin), the
+    confidence where it is None; labels holds one such value per label of a rule that has several.
+    seconds: what computing it took by itself, 0 for what came out of the one encoder pass.
     """
 
     type: str
@@ -114,6 +129,9 @@ class Signal:
     label: str = ""
     detail: str = ""
     error: str = ""
+    value: float | None = None
+    labels: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def key(self) -> tuple[str, str]:

@@ -66,6 +66,21 @@ async def test_all_heads_answer_from_one_pass(encoder: Encoder, backend: MarkBac
     assert encoder.stats.invocations == 1
 
 
+async def test_feedback_and_the_need_for_facts_are_those_of_the_routing_text_only(encoder: Encoder) -> None:
+    passages = [passage("algebra other", "assistant"), passage("the poem"), passage("other word")]
+    readings = await encoder.read(passages, [1])
+    assert readings.fact_check is not None
+    assert readings.fact_check < 0.01
+    assert readings.feedback["NONE"] > 0.99
+    assert (await encoder.read(passages, [2])).feedback["WANT_DIFFERENT"] > 0.99
+
+
+async def test_without_routing_text_nothing_is_said_of_the_ask(encoder: Encoder) -> None:
+    readings = await encoder.read([passage("the algebra")], [])
+    assert readings.fact_check is None
+    assert readings.feedback == {}
+
+
 @pytest.mark.parametrize("before", range(0, 3 * STRIDE, 3))
 async def test_an_entity_across_window_borders_is_found_once_and_whole(encoder: Encoder, before: int) -> None:
     passages = [passage(FILLER * before + "john smith " + FILLER * 17)]

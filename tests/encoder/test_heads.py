@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.encoder.tiny_bundle import DIMENSION, TAGS, TYPES
+from tests.encoder.tiny_bundle import DIMENSION, FACT_CHECK, FEEDBACK, TAGS, TYPES
 from vsr.encoder.backend import HeadOutputs
 from vsr.encoder.bundle import Bundle
 from vsr.encoder.heads import HeadReader
@@ -22,6 +22,10 @@ def outputs(pii: dict[int, dict[str, float]], tokens: int = 4) -> HeadOutputs:
         jailbreak=np.log(np.array([[0.2, 0.8]], dtype=np.float32)),
         pii=np.log(probabilities),
         embedding=np.full((1, DIMENSION), 0.5, dtype=np.float32),
+        asks={
+            "fact_check": np.zeros((1, len(FACT_CHECK)), dtype=np.float32),
+            "feedback": np.zeros((1, len(FEEDBACK)), dtype=np.float32),
+        },
     )
 
 

@@ -63,6 +63,23 @@ def test_thresholds_that_leave_long_requests_without_one_are_refused(bundle: Bun
     assert "operating_points" in refusal(document)
 
 
+@pytest.mark.parametrize(
+    ("head", "name", "value"), [("fact_check", "positive", "maybe"), ("feedback", "negative", "maybe")]
+)
+def test_a_head_about_the_ask_must_name_one_of_its_labels(
+    bundle: Bundle, head: str, name: str, value: str
+) -> None:
+    document = read_manifest(bundle.path)
+    document["heads"][head][name] = value
+    assert f"heads.{head}.{name} is not a label" in refusal(document)
+
+
+def test_a_head_that_is_not_known_is_passed_over(bundle: Bundle) -> None:
+    document = read_manifest(bundle.path)
+    document["heads"]["weather"] = {"kind": "sequence", "labels": ["sun", "rain"]}
+    assert list(parse_manifest(json.dumps(document).encode()).heads.asks) == ["fact_check", "feedback"]
+
+
 def test_a_file_outside_the_bundle_is_refused(bundle: Bundle) -> None:
     document = read_manifest(bundle.path)
     document["files"]["../elsewhere"] = "sha256:0"

@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.encoder.tiny_bundle import DIMENSION, DOMAINS, TAGS, passage, read_manifest, write_manifest
+from tests.encoder.tiny_bundle import (
+    DIMENSION,
+    DOMAINS,
+    TAGS,
+    passage,
+    read_manifest,
+    write_bundle,
+    write_manifest,
+)
 from vsr.encoder.bundle import Bundle, default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.encoder.openvino import OpenVINOBackend
@@ -42,6 +50,17 @@ async def test_a_whole_bundle_starts_and_reads(bundle: Bundle) -> None:
     assert readings.jailbreak[0].risk == pytest.approx(golden.jailbreak, abs=0.01)
 
 
+async def test_a_bundle_without_the_heads_about_the_ask_says_nothing_of_it(tmp_path: Path) -> None:
+    encoder = await Encoder.start(load_bundle(write_bundle(tmp_path, asks=False)), threads=1)
+    try:
+        readings = await encoder.read([passage("the algebra word")], [0])
+    finally:
+        await encoder.aclose()
+    assert readings.domain
+    assert readings.fact_check is None
+    assert readings.feedback == {}
+
+
 async def test_the_default_bundle_answers_here_as_where_it_was_built() -> None:
     encoder = await Encoder.start(load_bundle(default_bundle_path()))
     try:
@@ -61,6 +80,8 @@ async def test_the_default_bundle_answers_here_as_where_it_was_built() -> None:
         ("embedding", [1.0, 0.0, 0.0, 0.0], "the embedding's cosine is"),
         ("pii", ["O", "O", "O"], "token 1 is not O by"),
         ("pii", ["O"], "3 tokens, expected 1"),
+        ("fact_check", [0.99, 0.01], "a fact_check probability is off by"),
+        ("feedback", [1.0], "feedback has 5 classes, expected 1"),
     ],
 )
 async def test_a_processor_that_computes_differently_is_told_of_at_start(

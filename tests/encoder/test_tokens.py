@@ -69,3 +69,17 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(BundleError, match="not a tokenizer"):
         TextTokenizer(tmp_path / "tokenizer.json")
+
+
+def test_a_word_too_long_for_the_tokenizer_is_read_in_pieces_with_its_places_kept(
+    tokenizer: TextTokenizer,
+) -> None:
+    text = "the " + "john" * 60 + " smith"
+    tokens = tokenizer.encode(text)
+    said = [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
+    assert (said[0], said[-1], "".join(said[1:-1])) == ("the", "smith", "john" * 60)
+    assert len(said) == 5
+
+
+def test_a_long_hash_or_key_stays_one_unknown_word(tokenizer: TextTokenizer) -> None:
+    assert len(tokenizer.encode("the " + "0a1b2c3d" * 16)) == 2

@@ -1,7 +1,8 @@
 """A bundle of a few kilobytes, and a backend whose answers are known, for tests of the runtime.
 
 The words below are the whole vocabulary. `MarkBackend` knows what each means: `john`, `smith` and 张三
-are persons, `attack` and `bypass` together in one window are a jailbreak, `algebra` is mathematics.
+are persons, `attack` and `bypass` together in one window are a jailbreak, `algebra` is mathematics and asks
+for facts, `other` asks for something different.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ DOMAINS = ("math", "other")
 TYPES = ("PASSWORD", "PERSON", "PHONE_NUMBER")
 TAGS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in ("B", "I")))
 DIMENSION = 4
+FACT_CHECK = ("NO_FACT_CHECK_NEEDED", "FACT_CHECK_NEEDED")
+FEEDBACK = ("NONE", "SAT", "NEED_CLARIFICATION", "WRONG_ANSWER", "WANT_DIFFERENT")
 TOKENS, STRIDE = 14, 10
 
 PERSON_BEGINS, PERSON_INSIDE = ("john", "mary", "张", "李"), ("##ny", "smith", "三")
@@ -64,6 +67,9 @@ class MarkBackend:
         self.entered = threading.Event()
         self.failing = False
 
+    def warm_up(self, rows: int, width: int) -> None:
+        pass
+
     def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
         self.calls.append((ids.shape[0], ids.shape[1]))
         self.lengths.append(mask.sum(axis=1).tolist())
@@ -78,17 +84,21 @@ class MarkBackend:
             jailbreak=_two(~jailbreak),
             pii=_pii(ids),
             embedding=np.eye(DIMENSION, dtype=np.float32)[math.astype(np.int64)],
+            asks={"fact_check": _two(~math), "feedback": _feedback(_holds(ids, "other"))},
         )
 
 
-def write_bundle(path: Path, *, golden_texts: Sequence[str] = ("the algebra word", "john smith")) -> Path:
-    """A complete bundle with a random graph; golden outputs are those of this machine."""
+def write_bundle(
+    path: Path, *, golden_texts: Sequence[str] = ("the algebra word", "john smith"), asks: bool = True
+) -> Path:
+    """A complete bundle with a random graph; golden outputs are those of this machine. asks: with the heads
+    that older bundles lack."""
     path.mkdir(parents=True, exist_ok=True)
     tokenizer_file().save(str(path / "tokenizer.json"))
-    ov.save_model(_graph(), path / "openvino_model.xml", compress_to_fp16=False)
-    write_manifest(path, manifest(path))
+    ov.save_model(_graph(asks), path / "openvino_model.xml", compress_to_fp16=False)
+    write_manifest(path, manifest(path, asks))
     goldens = _goldens(path, golden_texts)
-    write_manifest(path, {**manifest(path), "golden": goldens})
+    write_manifest(path, {**manifest(path, asks), "golden": goldens})
     return path
 
 
@@ -105,7 +115,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return document
 
 
-def manifest(path: Path) -> dict[str, Any]:
+def manifest(path: Path, asks: bool = True) -> dict[str, Any]:
     files = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json")
     return {
         "format": 1,
@@ -136,10 +146,19 @@ def manifest(path: Path) -> dict[str, Any]:
                 "thresholds": {"PERSON": 0.6},
             },
             "embedding": {"kind": "embedding", "dimension": DIMENSION},
+            **(_ask_heads() if asks else {}),
         },
         "files": {name: "sha256:" + hashlib.sha256((path / name).read_bytes()).hexdigest() for name in files},
         "golden": [],
         "golden_tolerance": {"probability": 0.02, "embedding_cosine": 0.999},
+    }
+
+
+def _ask_heads() -> dict[str, Any]:
+    sequence = {"kind": "sequence", "temperature": 1.0}
+    return {
+        "fact_check": {**sequence, "labels": list(FACT_CHECK), "positive": FACT_CHECK[1]},
+        "feedback": {**sequence, "labels": list(FEEDBACK), "negative": "NONE", "threshold": 0.7},
     }
 
 
@@ -156,7 +175,7 @@ def tokenizer_file() -> Tokenizer:
 def _goldens(path: Path, texts: Iterable[str]) -> list[dict[str, Any]]:
     described = parse_manifest((path / "vsr.json").read_bytes())
     tokenizer = TextTokenizer(path / "tokenizer.json")
-    backend = OpenVINOBackend(path / "openvino_model.xml", 32)
+    backend = OpenVINOBackend(path / "openvino_model.xml", 32, asks=tuple(described.heads.asks))
     reader = HeadReader(described.heads)
     goldens = []
     for text in texts:
@@ -169,12 +188,13 @@ def _goldens(path: Path, texts: Iterable[str]) -> list[dict[str, Any]]:
                 "jailbreak": seen.risk,
                 "embedding": seen.embedding.tolist(),
                 "pii": [TAGS[number] for number in seen.tags.argmax(axis=1)],
+                **{name: values.tolist() for name, values in seen.asks.items()},
             }
         )
     return goldens
 
 
-def _graph() -> ov.Model:
+def _graph(asks: bool) -> ov.Model:
     """Every head looks each token up in a random table; sequence heads take the mean over the mask."""
     numbers = np.random.default_rng(1)
     ids = ops.parameter([-1, -1], np.int64, name="input_ids")
@@ -195,6 +215,8 @@ def _graph() -> ov.Model:
         "pii": per_token(len(TAGS)),
         "embedding": ops.normalize_l2(pooled(DIMENSION), ops.constant([1]), 1e-9, "add"),
     }
+    if asks:
+        heads |= {"fact_check": pooled(len(FACT_CHECK)), "feedback": pooled(len(FEEDBACK))}
     results = []
     for name, node in heads.items():
         node.output(0).get_tensor().set_names({name})
@@ -212,6 +234,11 @@ def _holds(ids: Ids, word: str) -> NDArray[np.bool_]:
 def _two(first: NDArray[np.bool_]) -> Floats:
     """Logits of two classes, sure of the first where it holds."""
     return np.where(first[:, None], [[SURE, 0.0]], [[0.0, SURE]]).astype(np.float32)
+
+
+def _feedback(different: NDArray[np.bool_]) -> Floats:
+    classes = np.where(different, FEEDBACK.index("WANT_DIFFERENT"), FEEDBACK.index("NONE"))
+    return np.eye(len(FEEDBACK), dtype=np.float32)[classes] * np.float32(SURE)
 
 
 def _pii(ids: Ids) -> Floats:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -22,7 +23,7 @@ from vsr.training.bundle import (
     softmax,
     write_manifest,
 )
-from vsr.training.labels import DOMAINS, TAGS
+from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, TAGS
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 
 
@@ -31,7 +32,8 @@ def output(tokens: int = 3) -> Output:
     pii[:, TAGS.index("B-PERSON")] = 1.0
     unit = np.zeros(384, np.float32)
     unit[0] = 1.0
-    return Output(np.arange(len(DOMAINS), dtype=np.float32), np.zeros(2, np.float32), pii, unit)
+    asks = {"fact_check": np.array([0, 2], np.float32), "feedback": np.zeros(len(FEEDBACK), np.float32)}
+    return Output(np.arange(len(DOMAINS), dtype=np.float32), np.zeros(2, np.float32), pii, unit, asks)
 
 
 def written(folder: Path, calibration: Calibration) -> Path:
@@ -49,6 +51,10 @@ def test_the_server_reads_the_manifest_that_training_writes(tmp_path: Path) -> N
     assert manifest.heads.jailbreak.operating_points[0].threshold == 0.8
     assert manifest.heads.pii.thresholds == {"PERSON": 0.6}
     assert manifest.heads.pii.labels == TAGS
+    assert {name: head.labels for name, head in manifest.heads.asks.items()} == {
+        "fact_check": FACT_CHECK,
+        "feedback": FEEDBACK,
+    }
 
 
 def test_golden_outputs_are_calibrated(tmp_path: Path) -> None:
@@ -56,6 +62,7 @@ def test_golden_outputs_are_calibrated(tmp_path: Path) -> None:
     golden = json.loads(path.read_text(encoding="utf-8"))["golden"][0]
     assert np.allclose(golden["domain"], softmax(output().domain, 2.0), atol=1e-4)
     assert golden["pii"] == ["B-PERSON"] * 3
+    assert golden["fact_check"] == pytest.approx([0.1192, 0.8808], abs=1e-4)
 
 
 def test_every_file_is_hashed_with_its_content(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from vsr.training.calibrate import fit_temperature
-from vsr.training.evaluate import by_source
 
 
 def test_overconfident_logits_get_a_temperature_that_makes_them_honest() -> None:
@@ -16,7 +15,3 @@ def test_overconfident_logits_get_a_temperature_that_makes_them_honest() -> None
     logits = np.zeros((4000, 2), np.float32)
     logits[np.arange(4000), honest] = 3 * np.log(3)  # claims .96 where .75 is right
     assert fit_temperature(logits, labels.tolist()) == pytest.approx(3.0, rel=0.1)
-
-
-def test_rows_are_reported_by_source_in_order() -> None:
-    assert by_source([{"source": "b"}, {"source": "a"}, {"source": "b"}]) == [("a", [1]), ("b", [0, 2])]

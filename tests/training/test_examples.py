@@ -89,6 +89,13 @@ def test_a_row_without_labels_trains_no_head(tokenizer: Tokenizer) -> None:
         NOTHING,
         None,
     )
+    assert (example.fact_check, example.feedback) == (NOTHING, NOTHING)
+
+
+def test_labels_about_the_ask_become_numbers(tokenizer: Tokenizer) -> None:
+    row = replace(ROW, stratum="feedback/en/SAT", fact_check="NO_FACT_CHECK_NEEDED", feedback="SAT")
+    (example,) = examples(tokenizer, [row], {}, seed=0)
+    assert (example.task, example.fact_check, example.feedback) == ("feedback", 0, 1)
 
 
 def test_long_benign_guard_texts_are_cut_anywhere_and_attacks_at_their_start(tokenizer: Tokenizer) -> None:

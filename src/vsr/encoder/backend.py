@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -17,13 +18,14 @@ class HeadOutputs:
     """Raw outputs for a batch of b windows of t tokens ([CLS], [SEP] and padding included).
 
     domain (b, classes), jailbreak (b, labels) and pii (b, t, tags) are logits; embedding (b, dim) is
-    made of unit vectors.
+    made of unit vectors. asks: logits (b, labels) by name of each further head about the ask.
     """
 
     domain: Floats
     jailbreak: Floats
     pii: Floats
     embedding: Floats
+    asks: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class Backend(Protocol):
@@ -32,4 +34,8 @@ class Backend(Protocol):
     def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
         """`ids` and `mask` have shape (b, t); the mask is 0 over padding. The arrays returned belong to the
         backend and hold until the next call."""
+        ...
+
+    def warm_up(self, rows: int, width: int) -> None:
+        """Lets the engine prepare itself for batches of this shape."""
         ...

@@ -18,6 +18,8 @@ MANIFEST = "vsr.json"
 GRAPH = "openvino_model.xml"
 WEIGHTS = "openvino_model.bin"
 TOKENIZER = "tokenizer.json"
+ENGINES = {"openvino": (GRAPH, WEIGHTS, TOKENIZER), "torch": ("model.safetensors", "config.json", TOKENIZER)}
+"""The files that each engine reads."""
 PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt", "*.joblib", "pytorch_model*.bin")
 
 
@@ -29,6 +31,11 @@ class Bundle:
     path: Path
     manifest: Manifest
     digest: str
+
+    @property
+    def engine(self) -> str:
+        """One of ENGINES; the manifest says `openvino-int8` and the like."""
+        return self.manifest.engine.partition("-")[0]
 
     @property
     def graph_path(self) -> Path:
@@ -77,14 +84,15 @@ def _load(path: Path) -> Bundle:
         raise BundleError(f"{MANIFEST} is missing")
     text = (path / MANIFEST).read_bytes()
     manifest = parse_manifest(text)
-    if not manifest.engine.startswith("openvino"):
-        raise BundleError(f"made for the engine {manifest.engine!r}; this version runs openvino")
+    if manifest.engine.partition("-")[0] not in ENGINES:
+        known = " and ".join(ENGINES)
+        raise BundleError(f"made for the engine {manifest.engine!r}; this version runs {known}")
     _verify(path, manifest)
     return Bundle(path, manifest, hashlib.sha256(text).hexdigest())
 
 
 def _verify(path: Path, manifest: Manifest) -> None:
-    for name in (GRAPH, WEIGHTS, TOKENIZER):
+    for name in ENGINES[manifest.engine.partition("-")[0]]:
         if name not in manifest.files:
             raise BundleError(f"{MANIFEST} has no hash for {name}")
     for name, expected in manifest.files.items():

@@ -23,7 +23,7 @@ from vsr.encoder.plan import Plan, make_plan
 from vsr.encoder.readings import put_together
 from vsr.encoder.schedule import Schedule, padded
 from vsr.encoder.tokens import Ints, TextTokenizer
-from vsr.errors import Overloaded
+from vsr.errors import BundleError, Overloaded
 from vsr.facts import Passage, Readings
 
 QUEUE_TOKENS = 131_072
@@ -93,7 +93,7 @@ class Encoder:
     async def read(
         self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
     ) -> Readings:
-        """What every head says about the passages; domain and embedding are of the passages `ask`.
+        """What every head says about the passages; all but the guard's and PII are of the passages `ask`.
 
         deadline: in seconds of the loop's clock; by default it grows with the length. Raises
         Overloaded (at once) if the queue is full, EncoderTimeout, EncoderFailed.
@@ -170,15 +170,30 @@ class Encoder:
         return heard, hits
 
 
-def _ready_backend(bundle: Bundle, threads: int | None) -> OpenVINOBackend:
+def _ready_backend(bundle: Bundle, threads: int | None) -> Backend:
     tokenizer = TextTokenizer(bundle.tokenizer_path)
     full = padded(bundle.manifest.windows.tokens)
-    backend = OpenVINOBackend(bundle.graph_path, full, threads)
+    backend = _torch(bundle) if bundle.engine == "torch" else _openvino(bundle, full, threads)
     check_golden(bundle.manifest, tokenizer, backend)
     for rows in WARM_ROWS:
         if rows * full <= BATCH_TOKENS:
             backend.warm_up(rows, full)
     return backend
+
+
+def _openvino(bundle: Bundle, width: int, threads: int | None) -> Backend:
+    return OpenVINOBackend(bundle.graph_path, width, threads, tuple(bundle.manifest.heads.asks))
+
+
+def _torch(bundle: Bundle) -> Backend:
+    try:
+        from vsr.encoder.torch import TorchBackend  # not installed with the server
+    except ImportError as error:
+        raise BundleError(
+            f"bundle {bundle.path} runs on torch, and {error.name} is not installed: "
+            "pip install torch safetensors, or use the OpenVINO bundle"
+        ) from None
+    return TorchBackend(bundle.path, tuple(bundle.manifest.heads.asks))
 
 
 async def _at_once(work: Callable[[], T]) -> T:

@@ -5,8 +5,8 @@ The golden texts are read once alone and once together, since a backend may trea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,12 +22,13 @@ from vsr.errors import BundleError
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Calibrated outputs for one text: probabilities of the classes, P(jailbreak), the unit vector, and
-    the probabilities of the tags per content token."""
+    the probabilities of the tags per content token; asks: of the further heads' labels."""
 
     domain: Floats
     risk: float
     embedding: Floats
     tags: Floats
+    asks: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def check_golden(manifest: Manifest, tokenizer: TextTokenizer, backend: Backend) -> None:
@@ -53,20 +54,24 @@ def observe(
     ids, mask = pad(windows, max(padded(len(window)) for window in windows), tokenizer)
     outputs = backend.infer(ids, mask)
     domains, risks, tags = reader.domains(outputs), reader.risks(outputs), reader.tags(outputs)
+    asks = reader.asks(outputs)
     return [
         Observation(
-            domains[row], float(risks[row]), outputs.embedding[row].copy(), tags[row, 1 : len(window) + 1]
+            domains[row],
+            float(risks[row]),
+            outputs.embedding[row].copy(),
+            tags[row, 1 : len(window) + 1],
+            {name: probabilities[row] for name, probabilities in asks.items()},
         )
         for row, window in enumerate(windows)
     ]
 
 
 def _difference(golden: Golden, found: Observation, labels: Sequence[str], allowed: Tolerance) -> str:
-    if len(found.domain) != len(golden.domain):
-        return f"domain has {len(found.domain)} classes, expected {len(golden.domain)}"
-    off = float(np.abs(found.domain - np.array(golden.domain, dtype=np.float32)).max())
-    if off > allowed.probability:
-        return f"a domain probability is off by {off:.3f}, allowed is {allowed.probability}"
+    for name, expected in {"domain": golden.domain, **golden.asks}.items():
+        problem = _class_difference(name, expected, found, allowed.probability)
+        if problem:
+            return problem
     off = abs(found.risk - golden.jailbreak)
     if off > allowed.probability:
         return f"the jailbreak probability is off by {off:.3f}, allowed is {allowed.probability}"
@@ -74,6 +79,14 @@ def _difference(golden: Golden, found: Observation, labels: Sequence[str], allow
     if cosine < allowed.embedding_cosine:
         return f"the embedding's cosine is {cosine:.3f}, at least {allowed.embedding_cosine} is demanded"
     return _tag_difference(golden, found.tags, labels, allowed.probability)
+
+
+def _class_difference(name: str, expected: Sequence[float], found: Observation, allowed: float) -> str:
+    classes = found.domain if name == "domain" else found.asks.get(name)
+    if classes is None or len(classes) != len(expected):
+        return f"{name} has {0 if classes is None else len(classes)} classes, expected {len(expected)}"
+    off = float(np.abs(classes - np.array(expected, dtype=np.float32)).max())
+    return f"a {name} probability is off by {off:.3f}, allowed is {allowed}" if off > allowed else ""
 
 
 def _tag_difference(golden: Golden, tags: Floats, labels: Sequence[str], allowed: float) -> str:

@@ -17,6 +17,8 @@ from vsr.encoder.manifest import Heads
 Halves = NDArray[np.float16]
 OBJECT_BYTES = 900
 """What Python itself spends on a WindowReading with its five arrays and its place in the memo."""
+ARRAY_BYTES = 120
+"""What it spends on each array more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,19 @@ class TokenTypes:
 
 @dataclass(frozen=True, slots=True)
 class WindowReading:
-    """Everything the heads said about one window. domain: logits; risk: P(jailbreak)."""
+    """Everything the heads said about one window. domain: logits; risk: P(jailbreak); asks: logits of the
+    further heads about the ask, in the order of `Heads.asks`."""
 
     domain: Floats
     risk: float
     pii: TokenTypes
     embedding: Halves
+    asks: tuple[Floats, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        return OBJECT_BYTES + self.domain.nbytes + self.embedding.nbytes + 4 * len(self.pii)
+        of_asks = sum(ARRAY_BYTES + logits.nbytes for logits in self.asks)
+        return OBJECT_BYTES + self.domain.nbytes + self.embedding.nbytes + 4 * len(self.pii) + of_asks
 
 
 class HeadReader:
@@ -57,6 +62,7 @@ class HeadReader:
         self._jailbreak_temperature = heads.jailbreak.temperature
         self._positive = heads.jailbreak.labels.index(heads.jailbreak.positive)
         self._pii_temperature = heads.pii.temperature
+        self._asks = heads.asks
         self._begin = [heads.pii.labels.index(f"B-{kind}") for kind in heads.pii.types]
         self._inside = [heads.pii.labels.index(f"I-{kind}") for kind in heads.pii.types]
 
@@ -82,6 +88,7 @@ class HeadReader:
                     begins[row, 1 : length + 1].copy(),
                 ),
                 embedding=outputs.embedding[row].astype(np.float16),
+                asks=tuple(outputs.asks[name][row].copy() for name in self._asks),
             )
             for row, length in enumerate(lengths)
         ]
@@ -93,6 +100,10 @@ class HeadReader:
     def risks(self, outputs: HeadOutputs) -> Floats:
         """P(jailbreak) per row."""
         return softmax(outputs.jailbreak, self._jailbreak_temperature)[:, self._positive]
+
+    def asks(self, outputs: HeadOutputs) -> dict[str, Floats]:
+        """Probabilities of the labels per row, by further head about the ask."""
+        return {name: softmax(outputs.asks[name], head.temperature) for name, head in self._asks.items()}
 
     def tags(self, outputs: HeadOutputs) -> Floats:
         """Probabilities of the BIO tags, shaped like the logits."""

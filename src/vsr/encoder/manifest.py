@@ -73,11 +73,34 @@ class EmbeddingHead:
 
 
 @dataclass(frozen=True, slots=True)
+class AskHead:
+    """A further head about the ask. `positive` is the label of a yes (of two labels), `negative` the one
+    for texts the head is not about; a label counts from `threshold` on."""
+
+    labels: tuple[str, ...]
+    temperature: float
+    kind: Literal["sequence"]
+    positive: str = ""
+    negative: str = ""
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Heads:
+    """A head that is None is not in the bundle: older ones have fewer."""
+
     domain: SequenceHead
     jailbreak: RiskHead
     pii: TokenHead
     embedding: EmbeddingHead
+    fact_check: AskHead | None = None
+    feedback: AskHead | None = None
+
+    @property
+    def asks(self) -> dict[str, AskHead]:
+        """The further heads about the ask that the bundle has, by the name of their output."""
+        named = {"fact_check": self.fact_check, "feedback": self.feedback}
+        return {name: head for name, head in named.items() if head is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +112,14 @@ class Golden:
     jailbreak: float
     embedding: tuple[float, ...]
     pii: tuple[str, ...]
+    fact_check: tuple[float, ...] | None = None
+    feedback: tuple[float, ...] | None = None
+
+    @property
+    def asks(self) -> dict[str, tuple[float, ...]]:
+        """Probabilities of the further heads' labels, as far as they were recorded."""
+        named = {"fact_check": self.fact_check, "feedback": self.feedback}
+        return {name: values for name, values in named.items() if values is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +172,21 @@ def _first_problem(manifest: Manifest) -> str:
         (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
         (heads.jailbreak.positive in heads.jailbreak.labels, "heads.jailbreak.positive is not a label"),
         (
+            heads.fact_check is None or heads.fact_check.positive in heads.fact_check.labels,
+            "heads.fact_check.positive is not a label",
+        ),
+        (
+            heads.feedback is None or heads.feedback.negative in heads.feedback.labels,
+            "heads.feedback.negative is not a label",
+        ),
+        (
             any(point.role == "any" and point.max_windows is None for point in points),
             'heads.jailbreak.operating_points needs a last row for role "any" and any number of windows',
         ),
         (tags == set(heads.pii.labels), "heads.pii.labels must be O and a B- and an I- tag of each type"),
         (
-            min(head.temperature for head in (heads.domain, heads.jailbreak, heads.pii)) > 0,
+            min(heads.domain.temperature, heads.jailbreak.temperature, heads.pii.temperature) > 0
+            and all(head.temperature > 0 for head in heads.asks.values()),
             "a temperature must be above 0",
         ),
         (

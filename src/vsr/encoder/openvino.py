@@ -25,9 +25,11 @@ OUTPUTS = ("domain", "jailbreak", "pii", "embedding")
 
 
 class OpenVINOBackend:
-    """Compiled graphs. `width` is that of a full window, `threads` None means all cores."""
+    """Compiled graphs. `width` is that of a full window, `threads` None means all cores; `asks` names the
+    outputs of the further heads about the ask."""
 
-    def __init__(self, graph: Path, width: int, threads: int | None = None) -> None:
+    def __init__(self, graph: Path, width: int, threads: int | None = None, asks: Sequence[str] = ()) -> None:
+        self._asks = tuple(asks)
         core = ov.Core()
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -38,7 +40,7 @@ class OpenVINOBackend:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        model = _read(core, graph)
+        model = _read(core, graph, (*OUTPUTS, *self._asks))
         self._fixed_widths = sorted({*(fixed for fixed in FIXED_WIDTHS if fixed < width), width})
         shapes = [(-1, -1), *((1, fixed) for fixed in self._fixed_widths)]
 
@@ -60,7 +62,8 @@ class OpenVINOBackend:
             ids, mask = _widened(ids, fixed), _widened(mask, fixed)
         request.infer({"input_ids": ids, "attention_mask": mask}, share_inputs=True, share_outputs=True)
         domain, jailbreak, pii, embedding = (request.get_tensor(name).data for name in OUTPUTS)
-        return HeadOutputs(domain, jailbreak, pii[:, :width], embedding)
+        asks = {name: request.get_tensor(name).data for name in self._asks}
+        return HeadOutputs(domain, jailbreak, pii[:, :width], embedding, asks)
 
     def warm_up(self, rows: int, width: int) -> None:
         """Lets the graph prepare itself for batches of this shape."""
@@ -68,14 +71,14 @@ class OpenVINOBackend:
         self.infer(blank, blank)
 
 
-def _read(core: ov.Core, graph: Path) -> ov.Model:
+def _read(core: ov.Core, graph: Path, outputs: Sequence[str]) -> ov.Model:
     try:
         model = core.read_model(graph)
     except RuntimeError as error:
         raise BundleError(f"{graph.name} is not an OpenVINO graph: {type(error).__name__}") from None
     names = {name for output in model.outputs for name in output.get_names()}
     inputs = {name for tensor in model.inputs for name in tensor.get_names()}
-    _demand(graph, "output", OUTPUTS, names)
+    _demand(graph, "output", outputs, names)
     _demand(graph, "input", ("input_ids", "attention_mask"), inputs)
     _keep_tables_small(model)
     return model

@@ -32,6 +32,7 @@ def put_together(
     numbers = domain_windows([number for passage in ask for number in plan.of_passage[passage]])
     readings = [heard[plan.keys[number]] for number in numbers]
     weights = np.array([len(plan.windows[number].ids) for number in numbers], dtype=np.float32)
+    asks = _asks(readings, weights, heads) if readings else {}
     return Readings(
         domain=_domain(readings, weights, heads) if readings else {},
         jailbreak=_risks(plan, heard),
@@ -41,6 +42,8 @@ def put_together(
             for entity in _entities(passage, passages[passage], plan, heard, heads)
         ),
         embedding=_embedding(readings, weights) if readings else None,
+        fact_check=_positive(asks, heads),
+        feedback=asks.get("feedback", {}),
         coverage=Coverage(
             tokens=plan.token_count,
             windows=len(plan.windows),
@@ -57,6 +60,24 @@ def _domain(
     logits = weights @ np.array([reading.domain for reading in readings]) / weights.sum()
     probabilities = softmax(logits, heads.domain.temperature).tolist()
     return dict(zip(heads.domain.labels, probabilities, strict=True))
+
+
+def _asks(
+    readings: Sequence[WindowReading], weights: NDArray[np.float32], heads: Heads
+) -> dict[str, dict[str, float]]:
+    """Probabilities of the labels of every further head about the ask."""
+    answers = {}
+    for place, (name, head) in enumerate(heads.asks.items()):
+        logits = weights @ np.array([reading.asks[place] for reading in readings]) / weights.sum()
+        probabilities = softmax(logits, head.temperature).tolist()
+        answers[name] = dict(zip(head.labels, probabilities, strict=True))
+    return answers
+
+
+def _positive(asks: Mapping[str, Mapping[str, float]], heads: Heads) -> float | None:
+    if heads.fact_check is None or "fact_check" not in asks:
+        return None
+    return asks["fact_check"][heads.fact_check.positive]
 
 
 def _embedding(readings: Sequence[WindowReading], weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ CHUNK = 16_384
 """Characters tokenised at a time."""
 SEARCH = 1_024
 """How far back a safe place to split is looked for before a word is split after all."""
+LONGEST_WORD = 100
+"""WordPiece makes one [UNK] of a longer run of letters, in which anything could hide."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
@@ -43,18 +46,19 @@ class Tokens:
 
 
 class TextTokenizer:
-    """A `tokenizer.json`, without truncation, padding or special tokens."""
+    """A `tokenizer.json`, without truncation, padding or special tokens; `specials` are what a window
+    begins, ends and is padded with."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, specials: tuple[str, str, str] = ("[CLS]", "[SEP]", "[PAD]")) -> None:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises nothing more special
             raise BundleError(f"{path} is not a tokenizer: {type(error).__name__}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.cls = self._special("[CLS]")
-        self.sep = self._special("[SEP]")
-        self.pad = self._special("[PAD]")
+        self.cls, self.sep, self.pad = (self._special(token) for token in specials)
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        self._unknown = -1 if unknown is None else int(unknown)
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is
@@ -63,7 +67,7 @@ class TextTokenizer:
         for start, end in _chunks(text):
             if stopped():
                 raise EncoderFailed("the request was given up")
-            parts.append(_tokens(self._encoding(text[start:end]), start))
+            parts += self._parts(text[start:end], start)
         if len(parts) == 1:
             return parts[0]
         return Tokens(
@@ -72,6 +76,20 @@ class TextTokenizer:
             np.concatenate([part.ends for part in parts]),
             np.concatenate([part.words for part in parts]),
         )
+
+    def _parts(self, text: str, shift: int) -> list[Tokens]:
+        """Tokens of a chunk. Words given up on for their length alone are read in pieces."""
+        tokens = _tokens(self._encoding(text), shift)
+        lost = np.flatnonzero((tokens.ids == self._unknown) & (tokens.ends - tokens.starts > LONGEST_WORD))
+        cuts: set[int] = set()
+        for place in lost.tolist():
+            start, end = int(tokens.starts[place]) - shift, int(tokens.ends[place]) - shift
+            if not _is_code(text[start:end]):
+                cuts |= {*range(start, end, LONGEST_WORD), end}
+        if not cuts:
+            return [tokens]
+        borders = pairwise(sorted(cuts | {0, len(text)}))
+        return [_tokens(self._encoding(text[start:end]), shift + start) for start, end in borders]
 
     def _encoding(self, text: str) -> Encoding:
         try:
@@ -95,6 +113,12 @@ class TextTokenizer:
 
 def is_cjk(character: str) -> bool:
     return CJK.match(character) is not None
+
+
+def _is_code(run: str) -> bool:
+    """Hashes, keys, hexadecimal, base64: in pieces they look like nothing the heads were trained on. What
+    they say, if they say something, is decoded elsewhere."""
+    return sum(character.isdigit() for character in run) > len(run) / 20
 
 
 def _tokens(encoding: Encoding, shift: int) -> Tokens:

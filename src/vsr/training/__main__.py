@@ -1,6 +1,6 @@
 """The whole bundle by one command; needs the `train` extra:
 
-python -m vsr.training --data DIR --out BUNDLE [--work DIR] [--seed N]
+python -m vsr.training --data DIR --out BUNDLE [--work DIR] [--seed N] [--stage NAME]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from vsr.training.build import SEED, build_bundle
+from vsr.training.build import SEED, STAGES, build_bundle
 
 
 def main() -> None:
@@ -26,11 +26,21 @@ def main() -> None:
     parser.add_argument(
         "--natural", type=Path, default=None, metavar="FILE", help="more prompts to report on"
     )
+    parser.add_argument(
+        "--natural-asks", type=Path, default=None, metavar="FILE", help="more asks and feedback to report on"
+    )
+    parser.add_argument("--stage", choices=STAGES, help="run this stage alone, even if its output is there")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     build_bundle(
-        arguments.data, arguments.out, arguments.work, seed=arguments.seed, natural=arguments.natural
+        arguments.data,
+        arguments.out,
+        arguments.work,
+        stage=arguments.stage,
+        seed=arguments.seed,
+        natural=arguments.natural,
+        natural_asks=arguments.natural_asks,
     )
 
 

@@ -1,6 +1,7 @@
 """The whole bundle from a data directory, stage by stage, from `prepare` to the model card.
 
-Every stage leaves its output in the work directory and is skipped if it is there.
+Every stage leaves its output in the work directory and is skipped if it is there; a stage asked for by
+name runs again. Training goes on from its own checkpoints: delete them to train anew.
 """
 
 from __future__ import annotations
@@ -21,19 +22,24 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
+from vsr.evaluation.inputs import read_inputs
+from vsr.evaluation.report import evaluate
 from vsr.training import card, export
+from vsr.training.asks import asks
+from vsr.training.attacks import attacks
 from vsr.training.bundle import GOLDEN, Calibration, write_manifest
 from vsr.training.calibrate import golden_outputs, temperatures, thresholds
+from vsr.training.checkpoint import load_trained
 from vsr.training.dictionary import dictionary_rows, entries
-from vsr.training.evaluate import evaluate
 from vsr.training.generate import generated
 from vsr.training.personal import personal
 from vsr.training.prepare import prepare
 from vsr.training.quantised import agreement, calibration_batches
 from vsr.training.rows import Row, read_rows
 from vsr.training.teach import base_engine, teach
-from vsr.training.train import adapted_network, load_trained, merged, train
+from vsr.training.train import adapted_network, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
+from vsr.training.weights import save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +48,26 @@ RARE_IN_DICTIONARY = 16
 """Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
 
 
+STAGES = ("prepare", "vocabulary", "teach", "train", "export", "calibrate", "evaluate", "card")
+
+
 def build_bundle(
     data: Path,
     out: Path,
     work: Path,
     *,
+    stage: str | None = None,
     seed: int = SEED,
     version: str | None = None,
     natural: Path | None = None,
+    natural_asks: Path | None = None,
     threads: int = 2,
     console: Console | None = None,
 ) -> None:
-    """Runs every stage that has not left its output in `work`, and writes the bundle to `out`.
+    """Runs every stage that has not left its output in `work`, and writes the bundle to `out`; or `stage`
+    alone, which needs the outputs of those before it.
 
-    natural: hand-written domain prompts to report on, never trained on. version: the date by default.
+    natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
     """
     torch.set_num_threads(threads)
     console = console or Console()
@@ -70,20 +82,26 @@ def build_bundle(
             ("train", work / "joint.pt", lambda: train(base, work, seed, progress=progress)),
             ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
-            ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural)),
+            ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
+            ("card", out / "README.md", lambda: _install(work, out)),
         ]
         for name, result, run in stages:
-            started = time.monotonic()
-            if not result.exists():
-                run()
-                progress.console.print(f"{name}: {time.monotonic() - started:.0f} s")
-    _install(work, out)
+            # the card is cheap, and its folder may hold an older bundle
+            if name == stage or (stage is None and (name == "card" or not result.exists())):
+                _timed(name, run, progress.console)
+    console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
+
+
+def _timed(name: str, run: Callable[[], object], console: Console) -> None:
+    started = time.monotonic()
+    run()
+    # the highest so far: the system keeps no figure per stage
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    console.print(f"bundle {version} in {out}; peak memory {peak:.1f} GiB")
+    console.print(f"{name}: {time.monotonic() - started:.0f} s, peak memory so far {peak:.1f} GiB")
 
 
 def _additions(seed: int) -> list[Row]:
-    return [*generated(seed), *personal(seed), *dictionary_rows(seed)]
+    return [*generated(seed), *asks(seed), *personal(seed), *attacks(seed), *dictionary_rows(seed)]
 
 
 def _vocabulary(base: Path, work: Path) -> None:
@@ -97,7 +115,8 @@ def _vocabulary(base: Path, work: Path) -> None:
 
 
 def _export(base: Path, work: Path, seed: int) -> None:
-    """Merge, convert, quantise; `fp32/` and `int8/` hold the two graphs, `adapter/` the LoRA weights."""
+    """Merge, convert, quantise; `fp32/` and `int8/` hold the two graphs, `fp32/` the merged weights too,
+    `adapter/` the LoRA weights."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, work / "joint.pt")
@@ -112,6 +131,7 @@ def _export(base: Path, work: Path, seed: int) -> None:
         if name == "int8":
             graph = export.quantise(graph, calibration_batches(tokenizer, texts, seed))
         export.save(graph, folder)
+    save_weights(network, work / "fp32")
     result = agreement(work / "fp32", work / "int8", texts, seed)
     (work / "int8" / "agreement.json").write_text(json.dumps(result, indent=1))
 
@@ -129,10 +149,12 @@ def _manifest(folder: Path, version: str, calibration: Calibration) -> None:
     write_manifest(folder, version, "openvino-int8", calibration, golden_outputs(folder, GOLDEN))
 
 
-def _evaluate(base: Path, work: Path, data: Path, natural: Path | None) -> None:
+def _evaluate(base: Path, work: Path, data: Path, natural: Path | None, natural_asks: Path | None) -> None:
     engine = base_engine(base, work)
-    report = evaluate(
-        work / "int8", data, lambda texts: [o.embedding for o in engine.run(texts, batch=64)], natural
+    asks = [work / "held.jsonl", *([natural_asks] if natural_asks else [])]
+    inputs = read_inputs(data, natural=natural, asks=asks)
+    report, _ = evaluate(
+        work / "int8", inputs, base=lambda texts: [o.embedding for o in engine.run(texts, batch=64)]
     )
     report["quantisation"] = json.loads((work / "int8" / "agreement.json").read_text())
     (work / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

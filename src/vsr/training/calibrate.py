@@ -17,20 +17,22 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.evaluation.inputs import json_lines
+from vsr.evaluation.metrics import SpanCount, threshold_at
+from vsr.evaluation.reading import read_texts
 from vsr.training.bundle import Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
-from vsr.training.evaluate import lines, risk, spans_of
 from vsr.training.examples import free_tags, tags_of, task_of
-from vsr.training.labels import DOMAINS, PII_TYPES
-from vsr.training.metrics import SpanCount, threshold_at
-from vsr.training.reading import read_texts
+from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
 from vsr.training.rows import Row, read_rows
 
 T = TypeVar("T")
 
 TARGET = 0.01
-HARD_TARGET = 0.03
+HARD_TARGET = 0.05
 """Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
+FEEDBACK_TARGET = 0.02
+"""So many ordinary first questions may be taken for feedback."""
 HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
 LENGTHS = ((8, 300), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
@@ -47,6 +49,8 @@ def temperatures(folder: Path, work: Path) -> Calibration:
     domain = _sample([r for r in rows if r.domain], 2400)
     guard = _sample([r for r in rows if r.jailbreak and task_of(r) == "guard"], 1600)
     pii = _sample([r for r in rows if r.spans], 900)
+    facts = _sample([r for r in rows if r.fact_check], 1600)
+    feedback = _feedback_rows(rows)
     of_domain = engine.run([r.text for r in domain])
     of_guard = engine.run([r.text for r in guard])
     return Calibration(
@@ -58,6 +62,12 @@ def temperatures(folder: Path, work: Path) -> Calibration:
         ),
         pii_temperature=_pii_temperature(engine, pii),
         pii_thresholds=dict.fromkeys(PII_TYPES, LOOSEST),
+        fact_check_temperature=_ask_temperature(
+            engine, "fact_check", facts, [FACT_CHECK.index(r.fact_check or "") for r in facts]
+        ),
+        feedback_temperature=_ask_temperature(
+            engine, "feedback", feedback, [FEEDBACK.index(r.feedback or "") for r in feedback]
+        ),
     )
 
 
@@ -72,12 +82,21 @@ def fit_temperature(logits: NDArray[np.float32], labels: Sequence[int]) -> float
 def thresholds(bundle: Path, work: Path, data: Path, start: Calibration) -> Calibration:
     """Operating points and PII thresholds, read from the bundle that `start` was written to."""
     rows = list(read_rows(work / "held.jsonl"))
-    natural = [r["text"] for r in lines(data / "intent_dev.jsonl") if r["style"] == "natural"]
+    natural = [r["text"] for r in json_lines(data / "intent_dev.jsonl") if r["style"] == "natural"]
     return replace(
         start,
         operating_points=operating_points(bundle, rows, natural),
         pii_thresholds=pii_thresholds(bundle, [r for r in rows if r.annotated]),
+        feedback_threshold=feedback_threshold(bundle, rows),
     )
+
+
+def feedback_threshold(bundle: Path, rows: Sequence[Row]) -> float:
+    """At least one half, and so that few held-out first questions are taken for feedback."""
+    ordinary = [r for r in rows if r.feedback == "NONE" and task_of(r) in ("natural", "generated")]
+    readings = read_texts(bundle, [r.text for r in _sample(ordinary, 2000)])
+    claims = [1.0 - reading.feedback.get("NONE", 1.0) for reading in readings]
+    return max(0.5, _shown(threshold_at(claims, FEEDBACK_TARGET))) if claims else 0.5
 
 
 def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) -> tuple[OperatingPoint, ...]:
@@ -109,7 +128,7 @@ def pii_thresholds(bundle: Path, rows: Sequence[Row]) -> dict[str, float]:
     readings = read_texts(bundle, [row.text for row in rows])
     counts: dict[tuple[str, float], SpanCount] = defaultdict(SpanCount)
     for row, reading in zip(rows, readings, strict=True):
-        scored = list(zip(spans_of(reading), (e.score for e in reading.entities), strict=True))
+        scored = [((e.start, e.end, e.type), e.score) for e in reading.entities]
         for kind in row.annotated or ():
             truth = [span for span in row.spans if span[2] == kind]
             for threshold in GRID:
@@ -123,6 +142,18 @@ def _best(kind: str, counts: dict[tuple[str, float], SpanCount]) -> float:
         return 0.5
     # among equals the one nearest to one half, which needs no explanation
     return max(GRID, key=lambda t: (round(counts[kind, t].f1, 3), -abs(t - 0.5)))
+
+
+def _feedback_rows(rows: Sequence[Row]) -> list[Row]:
+    """The held-out feedback, and as many first questions."""
+    said = [r for r in rows if r.feedback not in (None, "NONE")]
+    return [*said, *_sample([r for r in rows if r.feedback == "NONE"], len(said))]
+
+
+def _ask_temperature(engine: Engine, head: str, rows: Sequence[Row], labels: Sequence[int]) -> float:
+    if not rows:
+        return 1.0
+    return fit_temperature(np.stack([o.asks[head] for o in engine.run([r.text for r in rows])]), labels)
 
 
 def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
@@ -161,7 +192,9 @@ def _tokens(text: str) -> int:
 
 
 def _risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:
-    return [risk(r) for r in read_texts(bundle, texts, "system" if role == "system" else "user")]
+    readings = read_texts(bundle, texts, "system" if role == "system" else "user")
+    # a disguised stretch is read twice; the operating points are for what stands there
+    return [max((w.risk for w in r.jailbreak if not w.disguise), default=0.0) for r in readings]
 
 
 def _sample(rows: Sequence[T], count: int) -> list[T]:

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 
 from vsr.training.bundle import Output
 
-OUTPUTS = ("domain", "jailbreak", "pii", "embedding")
+ASKS = ("fact_check", "feedback")
+OUTPUTS = ("domain", "jailbreak", "pii", "embedding", *ASKS)
 Arrays = dict[str, NDArray[np.int64]]
 
 
@@ -37,6 +38,8 @@ class Engine:
         # f32 beside int8: bf16, the default on some processors, would blur what is measured
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 2}
         self._compiled = core.compile_model(folder / "openvino_model.xml", "CPU", settings)
+        names = {name for output in self._compiled.outputs for name in output.get_names()}
+        self._asks = [name for name in ASKS if name in names]
 
     def run(self, texts: Sequence[str], batch: int = 16) -> list[Output]:
         """One Output per text, in order; batches are formed by length."""
@@ -51,6 +54,8 @@ class Engine:
     def _batch(self, texts: Sequence[str]) -> Iterator[Output]:
         arrays = encode(self.tokenizer, texts, self.tokens)
         answer = self._compiled(arrays)
-        domain, jailbreak, pii, embedding = (np.array(answer[name]) for name in OUTPUTS)
+        domain, jailbreak, pii, embedding = (np.array(answer[name]) for name in OUTPUTS[:4])
+        asks = {name: np.array(answer[name]) for name in self._asks}
         for i, length in enumerate(arrays["attention_mask"].sum(axis=1)):
-            yield Output(domain[i], jailbreak[i], pii[i, 1 : length - 1], embedding[i])
+            of_text = {name: logits[i] for name, logits in asks.items()}
+            yield Output(domain[i], jailbreak[i], pii[i, 1 : length - 1], embedding[i], of_text)

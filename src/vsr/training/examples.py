@@ -11,15 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from vsr.training.labels import DOMAINS, JAILBREAK, PII_TYPES, TAGS
+from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, PII_TYPES, TAGS
 from vsr.training.rows import Row, Span
 
 NOTHING = -100
 """The label of what is not trained on."""
 
-TASKS = ("dictionary", "generated", "natural", "exam", "guard", "pii")
+TASKS = ("dictionary", "generated", "natural", "exam", "guard", "pii", "asks", "feedback")
 
-LONGEST = {"dictionary": 32, "generated": 48, "natural": 96, "exam": 80, "guard": 126, "pii": 126}
+LONGEST = {
+    "dictionary": 32,
+    "generated": 48,
+    "natural": 96,
+    "exam": 80,
+    "guard": 126,
+    "pii": 126,
+    "asks": 48,
+    "feedback": 48,
+}
 """Content tokens per task. Longer texts cost time in proportion and teach domain little."""
 
 INDIRECT_TOKENS = 224
@@ -35,6 +44,8 @@ class Example:
     domain: int
     jailbreak: int
     anchor: int
+    fact_check: int
+    feedback: int
     tags: NDArray[np.int16] | None
     free: NDArray[np.bool_] | None
 
@@ -138,6 +149,8 @@ def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: r
         domain=NOTHING if row.domain is None else DOMAINS.index(row.domain),
         jailbreak=NOTHING if row.jailbreak is None else JAILBREAK.index(row.jailbreak),
         anchor=anchors.get(row.anchor, NOTHING) if row.anchor and whole else NOTHING,
+        fact_check=NOTHING if row.fact_check is None else FACT_CHECK.index(row.fact_check),
+        feedback=NOTHING if row.feedback is None else FEEDBACK.index(row.feedback),
         tags=tags,
         free=None if row.annotated is None else free_tags(row.annotated),
     )

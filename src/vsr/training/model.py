@@ -1,4 +1,4 @@
-"""The network: one BERT trunk, four heads, one pass.
+"""The network: one BERT trunk, six heads, one pass.
 
 Heads read several layers (2, 4 and 6 of MiniLM-L6), since fine-tuning narrows what the last layer
 knows while the middle ones keep what the base had learnt. Shapes: B texts, T tokens, H = 384.
@@ -13,9 +13,14 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from vsr.training.labels import DOMAINS, JAILBREAK, TAGS
+from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
 READ_LAYERS = (2, 4, 6)
+SMALL_HIDDEN = 64
+"""Enough for what a user asks for: the labels are few."""
+
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""In the order of `engine.OUTPUTS`."""
 
 
 class SequenceHead(nn.Module):
@@ -36,7 +41,7 @@ class SequenceHead(nn.Module):
 
 class Network(nn.Module):
     """`forward(input_ids, attention_mask)`, both (B, T) int64, gives domain (B, 14), jailbreak (B, 2),
-    pii (B, T, 37) logits and embedding (B, H) unit vectors."""
+    pii (B, T, 37) logits, embedding (B, H) unit vectors, fact_check (B, 2) and feedback (B, 5) logits."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -46,6 +51,8 @@ class Network(nn.Module):
         self.domain = SequenceHead(pooled, len(DOMAINS))
         self.jailbreak = SequenceHead(pooled, len(JAILBREAK))
         self.pii = SequenceHead(len(READ_LAYERS) * hidden, len(TAGS))
+        self.fact_check = SequenceHead(pooled, len(FACT_CHECK), SMALL_HIDDEN)
+        self.feedback = SequenceHead(pooled, len(FEEDBACK), SMALL_HIDDEN)
 
     def layers(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
         """The hidden states after each of READ_LAYERS, each (B, T, H)."""
@@ -58,7 +65,7 @@ class Network(nn.Module):
                 states.append(state)
         return states
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Outputs:
         states = self.layers(input_ids, attention_mask)
         mask = attention_mask[:, :, None].to(torch.float32)
         means = [mean_pool(state, mask) for state in states]
@@ -70,6 +77,8 @@ class Network(nn.Module):
             self.jailbreak(pooled),
             self.pii(torch.cat(states, dim=2)),
             embedding,
+            self.fact_check(pooled),
+            self.feedback(pooled),
         )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vsr.training.asks import fact_need, no_feedback
 from vsr.training.labels import PII_TYPES
 from vsr.training.rows import Row, Span, write_rows
 
@@ -80,7 +81,8 @@ def prepare(data: Path, out: Path, additions: Iterable[Row]) -> Report:
     """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text."""
     report = Report(Counter(), Counter(), {})
     forbidden = {key(text) for text in _dev_texts(data)}
-    rows = list(_unique(_allowed([*read_all(data), *additions], report), forbidden, report))
+    every = map(_with_ask, [*read_all(data), *additions])
+    rows = list(_unique(_allowed(every, report), forbidden, report))
     held = [row for row in rows if is_held(row.group)]
     write_rows(out / "train.jsonl", (row for row in rows if not is_held(row.group)))
     write_rows(out / "held.jsonl", held)
@@ -189,10 +191,25 @@ def _unique(rows: Iterable[Row], forbidden: set[str], report: Report) -> Iterato
 
 
 def _joined(first: Row, second: Row) -> Row | None:
-    """`first` with the guard label that only `second` has, or None if there is nothing to add."""
-    if first.jailbreak is None and second.jailbreak is not None:
-        return replace(first, jailbreak=second.jailbreak)
-    return None
+    """`first` with the labels of a whole text that only `second` has, or None if there is nothing to add."""
+    joined = replace(
+        first,
+        jailbreak=first.jailbreak or second.jailbreak,
+        fact_check=first.fact_check or second.fact_check,
+        feedback=first.feedback or second.feedback,
+    )
+    return None if joined == first else joined
+
+
+def _with_ask(row: Row) -> Row:
+    """The row with what its source says about facts and feedback; an attack says neither."""
+    if row.jailbreak == "jailbreak":
+        return row
+    return replace(
+        row,
+        fact_check=row.fact_check or fact_need(row.source, row.domain),
+        feedback=row.feedback or no_feedback(row.source, row.domain),
+    )
 
 
 def _dev_texts(data: Path) -> Iterator[str]:

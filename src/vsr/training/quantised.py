@@ -29,7 +29,12 @@ def agreement(fp32: Path, int8: Path, texts: Sequence[str], seed: int) -> dict[s
     pairs = list(zip(before, after, strict=True))
     risks = [abs(softmax(a.jailbreak)[1] - softmax(b.jailbreak)[1]) for a, b in pairs]
     tags = np.concatenate([a.pii.argmax(axis=1) == b.pii.argmax(axis=1) for a, b in pairs])
+    asks = {
+        f"{name}_same": float(np.mean([a.asks[name].argmax() == b.asks[name].argmax() for a, b in pairs]))
+        for name in before[0].asks
+    }
     return {
+        **asks,
         "domain_same": float(np.mean([a.domain.argmax() == b.domain.argmax() for a, b in pairs])),
         "jailbreak_same": float(np.mean([a.jailbreak.argmax() == b.jailbreak.argmax() for a, b in pairs])),
         "jailbreak_probability_difference": float(np.mean(risks)),

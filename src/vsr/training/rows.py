@@ -17,7 +17,8 @@ class Row:
 
     group: rows of one group (template, goal, near duplicates) never stand on both sides of a split.
     stratum: rows are drawn evenly over the strata of a task, by square root of their size.
-    domain, jailbreak: labels. anchor: a text whose base embedding this text's should equal.
+    domain, jailbreak, fact_check, feedback: labels. anchor: a text whose base embedding this one's should
+    equal.
     annotated: the PII types whose spans are marked (None: the row says nothing about PII).
     ignored: spans that are neither right nor wrong.
     """
@@ -34,6 +35,8 @@ class Row:
     annotated: tuple[str, ...] | None = None
     spans: tuple[Span, ...] = ()
     ignored: tuple[Span, ...] = ()
+    fact_check: str | None = None
+    feedback: str | None = None
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

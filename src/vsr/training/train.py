@@ -1,9 +1,10 @@
 """Fine-tuning: LoRA on all linear layers of the trunk, new embeddings and heads in full.
 
 Two stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
-`joint` trains all heads on batches that mix the tasks. Losses per text: cross entropy for domain and
-jailbreak; for PII the probability of all tags that a partly annotated token may carry; for the
-embedding the cosine distance to the anchor plus a contrast over the batch.
+`joint` trains all heads on batches that mix the tasks; a stage that was cut off goes on from its last
+checkpoint. Losses per text: cross entropy for domain, jailbreak, fact check and feedback; for PII the
+probability of all tags that a partly annotated token may carry; for the embedding the cosine distance to
+the anchor plus a contrast over the batch.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vsr.training.checkpoint import load_trained, resume, save, snapshot, trained_state
 from vsr.training.examples import NOTHING, Example, batches, draw, examples
 from vsr.training.labels import TAGS
-from vsr.training.model import Network, base_network
+from vsr.training.model import Network, Outputs, base_network
 from vsr.training.rows import read_rows
 from vsr.training.teach import read_anchors
 
@@ -44,6 +46,10 @@ LORA_MODULES = (
 )
 GUARD_WEIGHT_OF_OTHER_TASKS = 0.3
 """Domain questions are benign too, but there are so many of them that they would drown the guard's own."""
+FEEDBACK_WEIGHT_OF_OTHER_TASKS = 0.1
+"""Ordinary prompts are no feedback, and a hundred times as many."""
+ASKS_WEIGHT = 0.5
+CHECKPOINT_STEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,10 @@ STAGES = (
             "generated": 40_000,
             "natural": 42_000,
             "exam": 46_000,
-            "guard": 36_000,
-            "pii": 36_000,
+            "guard": 42_000,
+            "pii": 42_000,
+            "asks": 4_000,
+            "feedback": 6_000,
         },
         rate=1e-3,
         embedding_rate=1e-3,
@@ -84,13 +92,16 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded tensors; (B, T) but labels (B,), free (B, tags) and anchors (B, H)."""
+    """Padded tensors; (B, T) but labels and weights (B,), free (B, tags) and anchors (B, H)."""
 
     ids: Tensor
     mask: Tensor
     domain: Tensor
     jailbreak: Tensor
     guard_weight: Tensor
+    fact_check: Tensor
+    feedback: Tensor
+    feedback_weight: Tensor
     tags: Tensor
     free: Tensor
     anchored: Tensor
@@ -120,8 +131,10 @@ def train(
             continue
         drawn = draw(made, rows, stage.budget, seed + number)
         order = batches(made, drawn, stage.tokens, stage.texts, seed + number)
-        _run(network, made, order, anchors, stage, progress or Progress(disable=True))
-        torch.save(trained_state(network), checkpoint)
+        partial = work / f"{stage.name}.part.pt"
+        _run(network, made, order, anchors, stage, partial, progress or Progress(disable=True))
+        save(trained_state(network), checkpoint)
+        partial.unlink(missing_ok=True)
 
 
 def adapted_network(
@@ -149,24 +162,13 @@ def merged(network: Network, adapter: Path | None = None) -> Network:
     return network
 
 
-def trained_state(network: Network) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad}
-
-
-def load_trained(network: Network, checkpoint: Path) -> None:
-    state = torch.load(checkpoint, weights_only=True)
-    parameters = dict(network.named_parameters())
-    with torch.no_grad():
-        for name, value in state.items():
-            parameters[name].copy_(value)
-
-
 def _run(
     network: Network,
     made: Sequence[Example],
     order: Sequence[Sequence[int]],
     anchors: NDArray[np.float16],
     stage: Stage,
+    partial: Path,
     progress: Progress,
 ) -> None:
     embeddings, rest = _learning(network)
@@ -174,9 +176,10 @@ def _run(
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _shape(step, len(order)))
     network.train()
-    bar = progress.add_task(stage.name, total=len(order))
-    started, running = time.monotonic(), np.zeros(4)
-    for step, indices in enumerate(order, start=1):
+    done = resume(partial, network, optimiser, schedule, len(order))
+    bar = progress.add_task(stage.name, total=len(order), completed=done)
+    started, running = time.monotonic(), np.zeros(6)
+    for step, indices in enumerate(order[done:], start=done + 1):
         batch = collate([made[i] for i in indices], anchors)
         with torch.autocast("cpu", torch.bfloat16):
             outputs = network(batch.ids, batch.mask)
@@ -188,8 +191,10 @@ def _run(
         schedule.step()
         running = 0.98 * running + 0.02 * np.array([loss.item() for loss in losses])
         progress.advance(bar)
+        if step % CHECKPOINT_STEPS == 0:
+            save(snapshot(network, optimiser, schedule, step, len(order)), partial)
         if step % 100 == 0:
-            pace = (time.monotonic() - started) / step
+            pace = (time.monotonic() - started) / (step - done)
             logger.info(
                 "%s %d/%d %.2f s/step losses %s", stage.name, step, len(order), pace, running.round(3)
             )
@@ -230,6 +235,11 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
         domain=torch.tensor([e.domain for e in part]),
         jailbreak=torch.tensor([e.jailbreak for e in part]),
         guard_weight=torch.tensor([1.0 if e.task == "guard" else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]),
+        fact_check=torch.tensor([e.fact_check for e in part]),
+        feedback=torch.tensor([e.feedback for e in part]),
+        feedback_weight=torch.tensor(
+            [1.0 if e.task in ("feedback", "asks") else FEEDBACK_WEIGHT_OF_OTHER_TASKS for e in part]
+        ),
         tags=torch.from_numpy(tags),
         free=torch.from_numpy(free),
         anchored=torch.from_numpy(anchored >= 0),
@@ -237,20 +247,26 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
     )
 
 
-def task_losses(outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch) -> tuple[Tensor, ...]:
-    """Domain, jailbreak, PII and embedding loss, each summed over its texts and divided by all."""
-    domain, jailbreak, pii, embedding = (output.float() for output in outputs)
+def task_losses(outputs: Outputs, batch: Batch) -> tuple[Tensor, ...]:
+    """Domain, jailbreak, PII, embedding, fact-check and feedback loss, each summed over its texts and
+    divided by all."""
+    domain, jailbreak, pii, embedding, facts, feedback = (output.float() for output in outputs)
     texts = len(batch.ids)
     of_domain = functional.cross_entropy(
         domain, batch.domain, ignore_index=NOTHING, label_smoothing=0.05, reduction="sum"
     )
     each = functional.cross_entropy(jailbreak, batch.jailbreak, ignore_index=NOTHING, reduction="none")
     of_jailbreak = (each * batch.guard_weight).sum()
+    of_facts = functional.cross_entropy(facts, batch.fact_check, ignore_index=NOTHING, reduction="sum")
+    each = functional.cross_entropy(feedback, batch.feedback, ignore_index=NOTHING, reduction="none")
+    of_feedback = (each * batch.feedback_weight).sum()
     return (
         of_domain / texts,
         of_jailbreak / texts,
         2.0 * pii_loss(pii, batch) / texts,
         embedding_loss(embedding, batch) / texts,
+        ASKS_WEIGHT * of_facts / texts,
+        ASKS_WEIGHT * of_feedback / texts,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vsr.training.metrics import Share, SpanCount, auc, expected_calibration_error, macro_f1, threshold_at
+from vsr.evaluation.metrics import Share, SpanCount, auc, expected_calibration_error, macro_f1, threshold_at
 
 
 def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vsr.training.rows import Span
+Span = tuple[int, int, str]
+"""start, end, type; half-open, in characters."""
+
+SEED = 7
+ROUNDS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,19 @@ class Share:
         z, n, p = 1.96, self.count, self.value
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return (middle - half, middle + half)
+        return (max(0.0, middle - half), min(1.0, middle + half))
 
     def as_dict(self) -> dict[str, float]:
         low, high = self.interval
         return {"value": round(self.value, 4), "low": round(low, 4), "high": round(high, 4), "n": self.count}
+
+
+def bootstrapped(count: int, measure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
+    """The 95 % interval of `measure`, which is given indices below `count`, drawn again and again."""
+    draw = np.random.default_rng(SEED)
+    values = [measure(draw.integers(0, count, count)) for _ in range(ROUNDS)]
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
@@ -114,6 +127,3 @@ def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool
 
 def _touches(span: Span, others: Sequence[Span]) -> bool:
     return any(span[0] < other[1] and span[1] > other[0] for other in others)
-
-
-Table = Mapping[str, Mapping[str, object]]

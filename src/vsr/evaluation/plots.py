@@ -1,0 +1,235 @@
+"""Results as pictures: confusion, reliability, ROC with operating points, PII and red-team bars, as PNG.
+
+Needs matplotlib, the extra `evaluate`; drawn without pyplot, so nothing global is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vsr.errors import EvaluationError
+from vsr.evaluation.results import Judged, Labelled, Results
+from vsr.evaluation.tables import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GROUPS: Mapping[str, Callable[[str], bool]] = {
+    "MMLU-Pro": lambda source: source.startswith("MMLU-Pro"),
+    "AGIEval-zh": lambda source: source.startswith(("AGIEval/gaokao", "AGIEval/jec")),
+    "natural": lambda source: source.startswith("natural"),
+}
+"""Sources that are shown together; tables keep them apart."""
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a8a8a"
+"""Told apart by people with colour blindness as well (Okabe and Ito)."""
+COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9")
+DPI = 90
+
+
+def require_matplotlib() -> None:
+    """Raises EvaluationError, before anything is measured for nothing."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise EvaluationError(
+            "pictures need matplotlib, which is not installed: pip install 'vsr-router[evaluate]'"
+        ) from None
+
+
+def draw(results: Results, report: Report, folder: Path) -> list[Path]:
+    """Every picture there are results for, in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    domain = results.labelled.get("domain", {})
+    figures: dict[str, Figure | None] = {}
+    for group, rows in _grouped(domain).items():
+        figures[f"confusion-{group.lower()}"] = _confusion(group, rows)
+    figures["reliability"] = _reliability(results)
+    figures["roc"] = _roc(results.jailbreak)
+    figures["pii"] = _pii(report.get("pii", {}))
+    return [_saved(figure, folder / f"{name}.png") for name, figure in figures.items() if figure]
+
+
+def draw_red_team(report: Report, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return _saved(_red_team(report), folder / "red-team.png")
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=DPI)
+    return path
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _grouped(sources: Mapping[str, Sequence[Labelled]]) -> dict[str, list[Labelled]]:
+    found = {
+        group: [row for source, rows in sources.items() if belongs(source) for row in rows]
+        for group, belongs in GROUPS.items()
+    }
+    return {group: rows for group, rows in found.items() if rows}
+
+
+def _confusion(group: str, rows: Sequence[Labelled]) -> Figure:
+    """Shares of each true class; a cell's number is the count."""
+    labels = sorted(rows[0].probabilities)
+    place = {label: i for i, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    for row in rows:
+        if row.truth in place:
+            counts[place[row.truth], place[row.said]] += 1
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    figure, axes = _figure(7.4, 6.6)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    for (i, j), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[i, j] > 0.55 else "black"
+            axes.text(j, i, str(count), ha="center", va="center", fontsize=7, color=colour)
+    axes.set(xlabel="said", ylabel="true", title=f"Domain, {group}: {len(rows)} texts")
+    return figure
+
+
+def _reliability(results: Results) -> Figure | None:
+    """How often the likeliest class is right, by how sure the head is of it."""
+    curves = {
+        f"domain, {group}": rows for group, rows in _grouped(results.labelled.get("domain", {})).items()
+    }
+    for head in ("fact_check", "feedback"):
+        rows = [row for rows in results.labelled.get(head, {}).values() for row in rows]
+        if rows:
+            curves[head.replace("_", " ")] = rows
+    if not curves:
+        return None
+    figure, axes = _figure(6, 5)
+    axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+    for colour, (name, rows) in zip(COLOURS, curves.items(), strict=False):
+        sure = np.array([max(row.probabilities.values()) for row in rows])
+        right = np.array([_likeliest(row) == row.truth for row in rows])
+        points = [
+            (sure[part].mean(), right[part].mean(), part.sum()) for part in _bins(sure) if part.sum() >= 5
+        ]
+        xs, ys, sizes = zip(*points, strict=True) if points else ((), (), ())
+        axes.plot(xs, ys, color=colour, linewidth=1.5, label=f"{name} ({len(rows)})")
+        axes.scatter(xs, ys, s=[12 + 160 * size / len(rows) for size in sizes], color=colour, alpha=0.75)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right", title="Reliability")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def _likeliest(row: Labelled) -> str:
+    return max(row.probabilities, key=lambda label: row.probabilities[label])
+
+
+def _bins(values: Any, count: int = 10) -> list[Any]:
+    places = np.minimum((values * count).astype(int), count - 1)
+    return [places == place for place in range(count)]
+
+
+def _roc(sources: Mapping[str, Sequence[Judged]]) -> Figure | None:
+    """Sources with attacks and benign texts; a dot is what the bundle's thresholds give."""
+    both = {s: rows for s, rows in sources.items() if len({row.attack for row in rows}) == 2}
+    if not both:
+        return None
+    figure, axes = _figure(6, 5)
+    axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+    for colour, (source, rows) in zip(COLOURS, both.items(), strict=False):
+        risks = np.array([row.risk for row in rows])
+        attacks = np.array([row.attack for row in rows])
+        order = np.argsort(-risks, kind="stable")
+        caught = np.concatenate([[0], np.cumsum(attacks[order]) / attacks.sum()])
+        alarms = np.concatenate([[0], np.cumsum(~attacks[order]) / (~attacks).sum()])
+        axes.plot(alarms, caught, color=colour, linewidth=1.5, label=source.partition("/")[2] or source)
+        flagged = np.array([row.flagged for row in rows])
+        point = (flagged[~attacks].mean(), flagged[attacks].mean())
+        axes.plot(*point, "o", color=colour, markersize=8, markeredgecolor="white")
+        text = f"  recall {point[1]:.2f} at {point[0]:.3f}"
+        axes.annotate(text, point, fontsize=8, va="top", color=colour)
+    axes.set(xlim=(-0.02, 1), ylim=(0, 1.02), xlabel="false positives", ylabel="recall")
+    axes.set_title("Prompt guard: ROC, and the operating points")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def _pii(table: Report) -> Figure | None:
+    """F1 by source and type, with intervals; types with few spans say little and are left out."""
+    bars = [
+        (f"{source}: {kind} ({row['served']['spans']})", row)
+        for source, kinds in table.items()
+        for kind, row in kinds.items()
+        if kind != "all" and row["served"]["spans"] >= 5
+    ]
+    if not bars:
+        return None
+    figure, axes = _figure(8, 1.2 + 0.34 * len(bars))
+    places = np.arange(len(bars))[::-1]
+    for which, offset, colour, name in (
+        ("served", 0.19, BLUE, "as served"),
+        ("head", -0.19, ORANGE, "head alone"),
+    ):
+        rows = [row[which]["f1"] for _, row in bars]
+        _bars(axes, places + offset, rows, colour, name)
+    axes.set_yticks(places, [name for name, _ in bars], fontsize=8)
+    axes.set(xlim=(0, 1), xlabel="F1 of exact spans, 95 %", title="Personal data, by source and type (spans)")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _bars(axes: Any, places: Any, rows: Sequence[Mapping[str, float]], colour: str, name: str) -> None:
+    values = np.array([row["value"] for row in rows])
+    low, high = np.array([row["low"] for row in rows]), np.array([row["high"] for row in rows])
+    errors = np.maximum(0, np.stack([values - low, high - values]))
+    style = {"elinewidth": 0.8, "ecolor": "#444444"}
+    axes.barh(places, values, 0.36, xerr=errors, color=colour, label=name, error_kw=style)
+
+
+def _red_team(report: Report) -> Figure:
+    """Recall by transformation in each language, and what the same does to benign texts."""
+    rows = report["transformations"]
+    figure, axes = _figure(8, 1.4 + 0.42 * len(rows))
+    places = np.arange(len(rows))[::-1]
+    series = (("en", BLUE), ("zh", ORANGE), ("other", GREEN))
+    shown = [(lang, colour) for lang, colour in series if any(lang in row["recall"] for row in rows.values())]
+    for number, (lang, colour) in enumerate(shown):
+        of_lang = [
+            (p, row["recall"][lang])
+            for p, row in zip(places, rows.values(), strict=True)
+            if lang in row["recall"]
+        ]
+        offset = 0.26 * ((len(shown) - 1) / 2 - number)
+        values = [share["value"] for _, share in of_lang]
+        errors = [
+            [max(0, s["value"] - s["low"]) for _, s in of_lang],
+            [max(0, s["high"] - s["value"]) for _, s in of_lang],
+        ]
+        axes.barh(
+            [p + offset for p, _ in of_lang], values, 0.25, xerr=errors, color=colour,
+            label=f"recall, {lang}", error_kw={"elinewidth": 0.6, "ecolor": "#444444"},
+        )  # fmt: skip
+    alarms = [row["false_positives"] or {"value": np.nan} for row in rows.values()]
+    axes.plot(
+        [share["value"] for share in alarms],
+        places,
+        "|",
+        color=RED,
+        markersize=14,
+        markeredgewidth=2.5,
+        label="false positives",
+    )
+    axes.set_yticks(places, list(rows), fontsize=8)
+    axes.set(xlim=(-0.01, 1), ylim=(-0.7, len(rows) - 0.3), title="Red team: recall by transformation, 95 %")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+    return figure

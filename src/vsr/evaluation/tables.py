@@ -1,0 +1,149 @@
+"""Counts results into figures: per head and source, never pooled, with 95 % intervals where counts are small.
+
+Shares carry Wilson's interval; macro-F1, AUC and span F1 a bootstrapped one, over texts. The report is
+plain JSON data; how it is shown is `markdown`'s, `show`'s and `plots`' affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.evaluation.metrics import (
+    Share,
+    SpanCount,
+    auc,
+    bootstrapped,
+    expected_calibration_error,
+    macro_f1,
+)
+from vsr.evaluation.results import Judged, Labelled, Pair, Results, Spanned
+
+Report = dict[str, Any]
+Interval = tuple[float, float]
+
+
+def tables(results: Results) -> Report:
+    """One table a head that was measured: source -> figures."""
+    report: Report = {
+        head: {source: labelled_row(head, rows) for source, rows in sources.items()}
+        for head, sources in results.labelled.items()
+    }
+    if results.jailbreak:
+        report["jailbreak"] = {source: guard_row(rows) for source, rows in results.jailbreak.items()}
+    if results.pii:
+        report["pii"] = {source: span_rows(rows) for source, rows in results.pii.items()}
+        report["pii_digits"] = {source: digit_row(rows) for source, rows in results.digits.items()}
+    pairs = {source: rows for source, rows in results.duplicates.items() if _both_kinds(rows)}
+    if pairs:
+        report["embedding"] = {source: pair_row(rows) for source, rows in pairs.items()}
+    return report
+
+
+def labelled_row(head: str, rows: Sequence[Labelled]) -> Report:
+    truth, said = [row.truth for row in rows], [row.said for row in rows]
+    right = [t == s for t, s in zip(truth, said, strict=True)]
+    confidence = [max(row.probabilities.values()) for row in rows]
+    row: Report = {
+        "accuracy": Share(sum(right), len(right)).as_dict(),
+        "macro_f1": figure(
+            macro_f1(truth, said),
+            bootstrapped(len(rows), lambda at: macro_f1([truth[i] for i in at], [said[i] for i in at])),
+        ),
+        "ece": round(expected_calibration_error(confidence, right), 4),
+    }
+    if head == "domain":
+        row["confident"] = Share(sum(p >= 0.6 for p in confidence), len(rows)).as_dict()
+    else:
+        row["recall"] = {
+            label: Share(
+                sum(s == label for s, t in zip(said, truth, strict=True) if t == label), truth.count(label)
+            ).as_dict()
+            for label in sorted(set(truth))
+        }
+    return row
+
+
+def guard_row(rows: Sequence[Judged]) -> Report:
+    """AUC where a source has both kinds; recall and false positives at the bundle's operating points."""
+    row: Report = {"n": len(rows)}
+    risks, attacks = np.array([one.risk for one in rows]), np.array([one.attack for one in rows])
+    if attacks.any() and not attacks.all():
+        row["auc"] = figure(auc(risks.tolist(), attacks.tolist()), _auc_interval(risks, attacks))
+    caught = [one.flagged for one in rows if one.attack]
+    alarms = [one.flagged for one in rows if not one.attack]
+    if caught:
+        row["recall"] = Share(sum(caught), len(caught)).as_dict()
+    if alarms:
+        row["false_positives"] = Share(sum(alarms), len(alarms)).as_dict()
+    return row
+
+
+def span_rows(rows: Sequence[Spanned]) -> Report:
+    """Exact spans by type, of the head alone and as served; `all` is every annotated type together."""
+    kinds = sorted({span[2] for row in rows for span in (*row.truth, *row.head, *row.served)})
+    return {
+        kind: {which: _span_figures(rows, which, kind) for which in ("head", "served")}
+        for kind in ("all", *kinds)
+    }
+
+
+def digit_row(rows: Sequence[Spanned]) -> Report:
+    """Spans found in texts full of digits that hold no personal data."""
+    return {
+        "texts": len(rows),
+        "head": round(100 * sum(len(row.head) for row in rows) / len(rows), 2),
+        "served": round(100 * sum(len(row.served) for row in rows) / len(rows), 2),
+    }
+
+
+def pair_row(rows: Sequence[Pair]) -> Report:
+    labels = np.array([row.duplicate for row in rows])
+    ours = np.array([row.cosine for row in rows])
+    row: Report = {
+        "n": len(rows),
+        "auc": figure(auc(ours.tolist(), labels.tolist()), _auc_interval(ours, labels)),
+    }
+    known = [one.base for one in rows if one.base is not None]
+    if known:
+        row["auc_base"] = round(auc(known, labels.tolist()), 4)
+    return row
+
+
+def figure(value: float, interval: Interval) -> dict[str, float]:
+    return {"value": round(value, 4), "low": round(interval[0], 4), "high": round(interval[1], 4)}
+
+
+def _auc_interval(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> Interval:
+    return bootstrapped(len(scores), lambda at: auc(scores[at].tolist(), labels[at].tolist()))
+
+
+def _span_figures(rows: Sequence[Spanned], which: str, kind: str) -> Report:
+    counts = np.array([_counted(row, which, kind) for row in rows])
+
+    def f1(at: NDArray[np.int64]) -> float:
+        right, wrong, missed = counts[at].sum(axis=0)
+        return float(2 * right / max(1, 2 * right + wrong + missed))
+
+    right, wrong, missed = (int(total) for total in counts.sum(axis=0))
+    total = SpanCount(right, wrong, missed)
+    return {**total.as_dict(), "f1": figure(total.f1, bootstrapped(len(rows), f1))}
+
+
+def _counted(row: Spanned, which: str, kind: str) -> tuple[int, int, int]:
+    said = row.head if which == "head" else row.served
+    count = SpanCount()
+    count.add(_of(row.truth, kind), _of(said, kind), row.ignored)
+    return count.right, count.wrong, count.missed
+
+
+def _of(spans: Iterable[tuple[int, int, str]], kind: str) -> list[tuple[int, int, str]]:
+    return [span for span in spans if kind in ("all", span[2])]
+
+
+def _both_kinds(rows: Sequence[Pair]) -> bool:
+    """Pairs of one kind have no order to be wrong about."""
+    return len({row.duplicate for row in rows}) == 2

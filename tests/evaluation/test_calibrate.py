@@ -1,0 +1,75 @@
+"""A threshold fitted to somebody's own traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.development_files import write_lines
+from vsr.config.load import DEFAULT_FILE, load_text
+from vsr.config.merge import merge_files
+from vsr.errors import EvaluationError
+from vsr.evaluation.calibrate import calibrate, overlay, read_requests
+from vsr.evaluation.reading import Judge
+
+WORDS = ("the", "a", "word", "other", "poem", "algebra", "mary")
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> Path:
+    texts = [f"{a} {b} {c}" for a in WORDS for b in WORDS for c in WORDS]
+    return write_lines(tmp_path / "traffic.jsonl", [{"text": text} for text in texts])
+
+
+def test_no_more_of_the_traffic_alarms_than_asked_for_and_a_lower_threshold_would(
+    tiny: Path, traffic: Path
+) -> None:
+    found = calibrate(tiny, traffic, 0.02)
+    assert found.rows == len(WORDS) ** 3
+    assert found.alarms.value <= 0.02
+    with Judge(tiny) as judge:
+        facts = judge.requests(list(read_requests(traffic)))
+    risks = sorted(max(w.risk for w in one.readings.jailbreak) for one in facts if one.readings)
+    assert sum(risk >= found.threshold - 2e-5 for risk in risks) >= found.alarms.hits
+    assert found.threshold <= risks[-1]
+
+
+def test_attacks_are_counted_at_the_threshold_found(tiny: Path, traffic: Path, tmp_path: Path) -> None:
+    attacks = tmp_path / "attacks.txt"
+    attacks.write_text("attack bypass\n\nbypass attack\n", "utf-8")
+    found = calibrate(tiny, traffic, 0.1, positives=attacks)
+    assert found.caught is not None
+    assert found.caught.count == 2
+
+
+def test_too_few_requests_for_the_rate_are_refused_with_how_many_it_takes(tiny: Path, traffic: Path) -> None:
+    with pytest.raises(EvaluationError, match="at least 3000"):
+        calibrate(tiny, traffic, 0.001)
+
+
+def test_the_overlay_is_a_configuration_that_says_how_it_was_fitted(
+    tiny: Path, traffic: Path, tmp_path: Path
+) -> None:
+    found = calibrate(tiny, traffic, 0.02)
+    written = tmp_path / "overlay.yaml"
+    written.write_text(overlay(found, traffic), "utf-8")
+    assert "343 requests of traffic.jsonl" in written.read_text("utf-8")
+    merged = load_text(merge_files([DEFAULT_FILE, written]), "merged", {})
+    assert merged.policy.guards.jailbreak.threshold == found.threshold
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [("{", "1 is not JSON"), ('{"prompt": "x"}', "needs a `text`"), ('{"messages": []}', "no chat request")],
+)
+def test_a_line_that_is_no_request_is_told_by_number(tmp_path: Path, line: str, problem: str) -> None:
+    (tmp_path / "x.jsonl").write_text(line + "\n", "utf-8")
+    with pytest.raises(EvaluationError, match=problem):
+        list(read_requests(tmp_path / "x.jsonl"))
+
+
+def test_whole_requests_are_read_as_clients_send_them(tmp_path: Path) -> None:
+    body = {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]}
+    (read,) = read_requests(write_lines(tmp_path / "x.jsonl", [body]))
+    assert read == {"model": "auto", **body}

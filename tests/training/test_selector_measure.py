@@ -1,0 +1,133 @@
+"""Accuracy against cost: the measures that selectors are reported by, on cases worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsr.errors import SelectorError
+from vsr.selection.learned.artifact import Artifact, Manifest
+from vsr.training.outcomes import (
+    Row,
+    groups,
+    model_names,
+    outcome_table,
+    read_outcomes,
+    without_copies,
+)
+from vsr.training.question_features import Features
+from vsr.training.selector_measure import accuracy_curve, by_category, make_pair, oracle, summarise
+from vsr.training.selector_report import measure
+
+ROWS = [
+    Row("easy 1", {"strong": 1, "weak": 1}, "a", source="x"),
+    Row("easy 2", {"strong": 1, "weak": 1}, "a", source="x"),
+    Row("hard 1", {"strong": 1, "weak": 0}, "b", source="y"),
+    Row("hard 2", {"strong": 1, "weak": 0}, "b", source="y"),
+]
+NAMES = model_names(ROWS)
+PAIR, KNOWN = make_pair(outcome_table(ROWS, NAMES), NAMES, [row.category for row in ROWS])
+
+
+def test_the_pair_is_the_best_and_the_worst_model() -> None:
+    assert (PAIR.strong_name, PAIR.weak_name) == ("strong", "weak")
+    assert KNOWN.all()
+
+
+def test_a_perfect_ranking_recovers_the_gap_with_the_hard_half() -> None:
+    scores = np.array([0.0, 0.1, 0.8, 0.9])
+    assert accuracy_curve(scores, PAIR).tolist() == [0.5, 0.75, 1.0, 1.0, 1.0]
+    found = summarise("selector", scores, PAIR)
+    assert (found.share_for_half, found.share_for_four_fifths) == (0.25, 0.5)
+    assert found.half_interval[0] <= found.share_for_half
+
+
+def test_ties_are_shared_so_that_the_order_of_rows_does_not_matter() -> None:
+    assert accuracy_curve(np.zeros(4), PAIR).tolist() == [0.5, 0.625, 0.75, 0.875, 1.0]
+    assert summarise("none", np.zeros(4), PAIR).share_for_half == 0.5
+
+
+def test_a_reversed_ranking_pays_for_the_easy_half_first() -> None:
+    found = summarise("reversed", np.array([0.9, 0.8, 0.1, 0.0]), PAIR)
+    assert (found.share_for_half, found.share_for_four_fifths) == (0.75, 1.0)
+    assert found.area < 0.5
+
+
+def test_baselines_know_what_they_say_they_know() -> None:
+    assert by_category(PAIR).tolist() == [0, 0, 1, 1]
+    assert oracle(PAIR).tolist() == [0, 0, 1, 1]
+
+
+def features(rows: np.ndarray[tuple[int, int], np.dtype[np.float32]], bundle: str = "b") -> Features:
+    return Features(rows, np.ones(len(rows), np.int64), 2, (), bundle)
+
+
+def hardness_artifact() -> Artifact:
+    manifest = Manifest(1, "difficulty", "b", 2, (), (), {}, "", {"models": ["weak"]})
+    arrays = {
+        "mean": np.zeros(2, np.float32),
+        "scale": np.ones(2, np.float32),
+        "weights": np.array([0, 1], np.float32),
+        "quantiles": np.linspace(0, 1, 11, dtype=np.float32),
+    }
+    return Artifact(Path(), manifest, arrays)
+
+
+def test_a_report_goes_source_by_source_and_says_which_models_were_seen() -> None:
+    table = np.array([[0, 0.1], [0, 0.2], [0, 0.8], [0, 0.9]], np.float32)
+    report = measure(hardness_artifact(), ROWS, features(table), {"strong": 10.0, "weak": 1.0})
+    assert [part.source for part in report.parts] == ["x", "y", "all"]
+    assert report.seen_models == ("weak",)
+    whole = report.parts[-1]
+    assert (whole.strong_accuracy, whole.weak_accuracy, whole.oracle_accuracy) == (1.0, 0.5, 1.0)
+    assert whole.rankings[0].share_for_half == 0.25
+    assert whole.costs["half the gap"] == pytest.approx(1 + 0.25 * 9)
+    assert whole.curves["selector"][0] == (0.0, 0.5)
+
+
+def test_a_selector_of_another_bundle_is_not_measured() -> None:
+    with pytest.raises(SelectorError, match="trained on bundle b"):
+        measure(hardness_artifact(), ROWS, features(np.zeros((4, 2), np.float32), "c"), {})
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_rows_are_read_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    good = {"prompt": "p", "correct": {"a": 1, "b": 0.5}, "subject": "s", "id": 7}
+    file.write_text(json.dumps(good) + "\n")
+    assert read_outcomes(file) == [Row("p", {"a": 1.0, "b": 0.5}, subject="s")]
+    for wrong in ("x", "[]", '{"prompt": "p"}', '{"prompt": " ", "correct": {"a": 1}}'):
+        file.write_text(json.dumps(good) + "\n" + wrong + "\n")
+        with pytest.raises(SelectorError, match=r"rows.jsonl:2: "):
+            read_outcomes(file)
+    file.write_text(json.dumps(good | {"correct": {"a": 2}}))
+    with pytest.raises(SelectorError, match="between 0 and 1"):
+        read_outcomes(file)
+
+
+def test_a_question_counts_as_a_copy_whatever_its_options_and_case() -> None:
+    train = [Row("What is 2+2?", {"a": 1}), Row("Another", {"a": 1})]
+    held_out = [Row("what is  2 + 2 ?\nA. 3\nB. 4", {"a": 1})]
+    kept, dropped = without_copies(train, held_out)
+    assert ([row.prompt for row in kept], dropped) == (["Another"], 1)
+
+
+def test_rows_of_a_subject_and_copies_of_a_question_are_one_group() -> None:
+    rows = [Row("p", {}, subject="s"), Row("q", {}, subject="s"), Row("R!", {}), Row("r", {})]
+    first, second, third, fourth = groups(rows).tolist()
+    assert first == second != third == fourth
+
+
+def test_unknown_outcomes_are_not_numbers() -> None:
+    rows = [Row("p", {"a": 1}), Row("q", {"b": 0, "c": 1})]
+    names = model_names(rows, excluded=["c"])
+    assert names == ("a", "b")
+    table = outcome_table(rows, names)
+    assert table[0, 0] == 1
+    assert np.isnan(table[0, 1])
+    assert table[1, 1] == 0

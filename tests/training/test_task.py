@@ -1,0 +1,155 @@
+"""A small base of every architecture is fine-tuned, merged, imported, verified, and classifies right."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+
+from rich.console import Console
+
+from tests.models.checkpoints import ARCHITECTURES, write_checkpoint
+from vsr.encoder.imported.manifest import Kind
+from vsr.encoder.imported.model import (
+    ImportedClassifier,
+    ImportedEmbedder,
+    ImportedSpanFinder,
+    start,
+)
+from vsr.errors import BundleError
+from vsr.models.directory import verify
+from vsr.models.importing import Wish, import_model
+from vsr.training.task import TaskSettings, fine_tune
+from vsr.training.task_data import TaskName
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
+
+QUIET = Console(quiet=True)
+WORDS = {
+    "law": ["court", "contract", "law", "damages", "法院", "律师", "违约", "合同"],
+    "math": ["equation", "derivative", "integral", "function", "积分", "微积分"],
+}
+FILLERS = ["the", "and", "of", "this", "in", "find", "what", "is", "my", "from", "may", "under"]
+
+
+def trained(base: Path, task: TaskName, rows: list[dict[str, object]], out: Path, epochs: int = 10) -> Path:
+    data = out.parent / "rows.jsonl"
+    data.write_text("\n".join(json.dumps(row) for row in rows))
+    settings = TaskSettings(
+        task, str(base), (str(data),), rank=8, epochs=epochs, batch=8, rate=1e-2, tokens=62
+    )
+    return fine_tune(settings, out, QUIET)
+
+
+async def imported(source: Path, kind: Kind, out: Path) -> Path:
+    folder = await asyncio.to_thread(import_model, Wish(str(source), kind, "mine"), out)
+    await asyncio.to_thread(verify, folder.path)
+    return folder.path
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+async def test_a_fine_tuned_classifier_is_right_at_run_time(architecture: str, tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", architecture, "embedding")
+    merged = trained(base, "domain", class_rows(), tmp_path / "out")
+    assert (tmp_path / "out" / "adapter" / "adapter_model.safetensors").is_file()
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["held_out"]["accuracy"] > 0.9
+    model = await start(await imported(merged, "domain", tmp_path / "merged"), threads=1)
+    bare = await start(
+        await imported(tmp_path / "out" / "adapter", "domain", tmp_path / "adapter"), threads=1
+    )
+    assert isinstance(model, ImportedClassifier)
+    assert isinstance(bare, ImportedClassifier)
+    texts = ["find the integral and derivative function of this", "the court law damages under contract"]
+    try:
+        answers = await model.classify(texts, deadline=None)
+        by_adapter = await bare.classify(texts, deadline=None)
+    finally:
+        await model.aclose()
+        await bare.aclose()
+    assert [max(answer, key=answer.__getitem__) for answer in answers] == ["math", "law"]
+    for answer, other in zip(answers, by_adapter, strict=True):
+        assert answer == pytest.approx(other, abs=1e-3)
+
+
+async def test_fine_tuned_tags_become_spans(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "embedding")
+    merged = trained(base, "pii", span_rows(), tmp_path / "out", epochs=12)
+    finder = await start(await imported(merged, "pii", tmp_path / "mine"), threads=1)
+    assert isinstance(finder, ImportedSpanFinder)
+    text = "my name is john smith from london"
+    try:
+        (spans,) = await finder.find([text], deadline=None)
+    finally:
+        await finder.aclose()
+    assert [(span.type, text[span.start : span.end]) for span in spans] == [
+        ("PERSON", "john smith"),
+        ("GPE", "london"),
+    ]
+
+
+async def test_fine_tuned_embeddings_bring_like_texts_together(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "modernbert", "embedding")
+    rows = [
+        {"text": row["text"], "positive": other["text"]}
+        for row, other in zip(class_rows(), class_rows(seed=2), strict=True)
+    ]
+    merged = trained(base, "embedding", rows, tmp_path / "out", epochs=4)
+    embedder = await start(await imported(merged, "embedding", tmp_path / "mine"), threads=1)
+    assert isinstance(embedder, ImportedEmbedder)
+    try:
+        law, other, maths = await embedder.embed(
+            ["court contract law", "law damages contract", "integral derivative function"], deadline=None
+        )
+    finally:
+        await embedder.aclose()
+    assert float(law @ other) > float(law @ maths) + 0.1
+
+
+def test_a_jailbreak_model_knows_which_label_means_risk(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "roberta", "embedding")
+    names = {"law": "benign", "math": "jailbreak"}
+    rows = [{**row, "label": names[str(row["label"])]} for row in class_rows()]
+    merged = trained(base, "jailbreak", rows, tmp_path / "out", epochs=1)
+    folder = import_model(Wish(str(merged), "jailbreak", "mine"), tmp_path / "mine")
+    assert folder.manifest.positive == ("jailbreak",)
+
+
+def test_one_label_is_nothing_to_learn(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "embedding")
+    with pytest.raises(BundleError, match="only one label, law"):
+        trained(base, "domain", [{"text": "court", "label": "law"}], tmp_path / "out")
+
+
+def class_rows(seed: int = 1) -> list[dict[str, object]]:
+    chance = random.Random(seed)
+    rows: list[dict[str, object]] = []
+    for number in range(160):
+        label = ("law", "math")[number % 2]
+        words = chance.sample(WORDS[label], 4) + chance.sample(FILLERS, 2)
+        chance.shuffle(words)
+        rows.append({"text": " ".join(words), "label": label})
+    return rows
+
+
+def span_rows() -> list[dict[str, object]]:
+    chance = random.Random(1)
+    rows: list[dict[str, object]] = []
+    for _ in range(120):
+        parts = [("john smith", "PERSON"), ("john", "PERSON"), ("london", "GPE"), ("jane", "PERSON")]
+        parts = chance.sample(parts, 2) + [(word, "") for word in chance.sample(FILLERS, 4)]
+        chance.shuffle(parts)
+        text, spans = "", []
+        for word, kind in parts:
+            start = len(text)
+            text += word + " "
+            if kind:
+                spans.append([start, start + len(word), kind])
+        rows.append({"text": text.strip() + " the", "spans": spans})
+    return rows

@@ -1,0 +1,120 @@
+"""Training that was cut off goes on as if it had not been; what has no label teaches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("peft", reason="training needs the extra `train`")
+transformers = pytest.importorskip("transformers", reason="training needs the extra `train`")
+
+from rich.progress import Progress  # noqa: E402
+
+from vsr.training import train as module  # noqa: E402
+from vsr.training.checkpoint import trained_state  # noqa: E402
+from vsr.training.examples import NOTHING, Example  # noqa: E402
+from vsr.training.model import Network  # noqa: E402
+from vsr.training.train import Stage, collate, task_losses  # noqa: E402
+
+ANCHORS = np.eye(4, 16, dtype=np.float16)
+ORDER = [[number % 6, (number + 1) % 6] for number in range(6)]
+STAGE = Stage("joint", {}, rate=1e-2, embedding_rate=1e-2)
+
+
+class Killed(Exception):
+    """What ends a run in the middle."""
+
+
+def network() -> Network:
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=6,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return Network(config)
+
+
+def example(number: int, fact_check: int = NOTHING, feedback: int = NOTHING) -> Example:
+    return Example(
+        ids=np.array([2, 5 + number, 3], np.int32),
+        task="feedback",
+        domain=number,
+        jailbreak=number % 2,
+        anchor=NOTHING,
+        fact_check=fact_check,
+        feedback=feedback,
+        tags=None,
+        free=None,
+    )
+
+
+MADE = [example(number, fact_check=number % 2, feedback=number % 5) for number in range(6)]
+
+
+def run(made: Network, partial: Path) -> None:
+    torch.manual_seed(1)  # the heads have dropout
+    module._run(made, MADE, ORDER, ANCHORS, STAGE, partial, Progress(disable=True))
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_STEPS", 2)
+    whole = network()
+    run(whole, tmp_path / "whole.part.pt")
+
+    cut, calls = network(), []
+
+    def killed_at_the_fifth(outputs: object, batch: object) -> object:
+        calls.append(batch)
+        if len(calls) == 5:
+            raise Killed
+        return task_losses(outputs, batch)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "task_losses", killed_at_the_fifth)
+        with pytest.raises(Killed):
+            run(cut, tmp_path / "cut.part.pt")
+    resumed = network()
+    run(resumed, tmp_path / "cut.part.pt")
+
+    expected, found = trained_state(whole), trained_state(resumed)
+    assert all(torch.allclose(value, found[name], atol=1e-6) for name, value in expected.items())
+    start = trained_state(network())
+    assert not all(torch.allclose(value, start[name]) for name, value in expected.items())
+
+
+def test_a_checkpoint_of_other_rows_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_STEPS", 1)
+    partial = tmp_path / "joint.part.pt"
+    module._run(network(), MADE, ORDER[:3], ANCHORS, STAGE, partial, Progress(disable=True))
+    with_it, without = network(), network()
+    run(with_it, partial)
+    run(without, tmp_path / "none.part.pt")
+    found = trained_state(with_it)
+    assert all(torch.allclose(value, found[name]) for name, value in trained_state(without).items())
+
+
+def test_rows_without_a_label_teach_the_heads_about_the_ask_nothing() -> None:
+    made = network()
+    batch = collate([example(0), example(1)], ANCHORS)
+    *_, facts, feedback = task_losses(made(batch.ids, batch.mask), batch)
+    assert facts.item() == feedback.item() == 0.0
+
+
+def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
+    made = network().eval()
+    own = collate([example(0, feedback=0)], ANCHORS)
+    other = collate([replace(example(0, feedback=0), task="natural")], ANCHORS)
+    losses = [task_losses(made(b.ids, b.mask), b)[-1].item() for b in (own, other)]
+    assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])

@@ -1,0 +1,86 @@
+"""The same network as transformers computes it, as OpenVINO does and as torch does at run time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tests.encoder.tiny_bundle import passage, tokenizer_file  # noqa: E402
+from vsr.encoder.bundle import load_bundle  # noqa: E402
+from vsr.encoder.encoder import Encoder  # noqa: E402
+from vsr.encoder.openvino import OpenVINOBackend  # noqa: E402
+from vsr.encoder.torch import TorchBackend  # noqa: E402
+from vsr.errors import BundleError  # noqa: E402
+from vsr.training.bundle import GOLDEN, Calibration, write_manifest  # noqa: E402
+from vsr.training.calibrate import golden_outputs  # noqa: E402
+from vsr.training.export import convert, save  # noqa: E402
+from vsr.training.model import Network  # noqa: E402
+from vsr.training.weights import save_weights, torch_bundle  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
+
+IDS = np.array([[2, 5, 6, 7, 8, 3], [2, 7, 9, 3, 0, 0]], dtype=np.int64)
+MASK = (IDS != 0).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    from transformers import BertConfig
+
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=2100, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=64
+    )
+    network = Network(config)
+    network.eval()
+    return network
+
+
+@pytest.fixture(scope="module")
+def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fp32")
+    save_weights(network, folder)
+    save(convert(network), folder)
+    tokenizer_file().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(0, 1), slice(1, 2)], ids=["padded", "whole", "masked"])
+def test_torch_openvino_and_transformers_agree(network: Network, folder: Path, rows: slice) -> None:
+    ids, mask = IDS[rows], MASK[rows]
+    mine = TorchBackend(folder, device="cpu").infer(ids, mask)
+    other = OpenVINOBackend(folder / "openvino_model.xml", 32).infer(ids, mask)
+    with torch.no_grad():
+        truth = network(torch.from_numpy(ids), torch.from_numpy(mask))
+    for name, expected in zip(("domain", "jailbreak", "pii", "embedding"), truth, strict=False):
+        wanted, got, graph = expected.numpy(), getattr(mine, name), getattr(other, name)
+        if name == "pii":
+            wanted, got, graph = (values[mask == 1] for values in (wanted, got, graph))
+        assert np.abs(got - wanted).max() < 1e-4
+        # the graph's weights are kept in half precision
+        assert np.abs(graph - wanted).max() < 2e-2
+
+
+def test_weights_that_are_none_get_a_clear_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    (tmp_path / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(BundleError, match="are not those of a bundle"):
+        TorchBackend(tmp_path)
+
+
+async def test_a_bundle_for_torch_starts_and_reads(folder: Path, tmp_path: Path) -> None:
+    write_manifest(folder, "1", "openvino-fp32", Calibration(), golden_outputs(folder, GOLDEN))
+    torch_bundle(folder, folder / "vsr.json", tmp_path)
+    bundle = load_bundle(tmp_path)
+    assert bundle.engine == "torch"
+    encoder = await Encoder.start(bundle)
+    try:
+        readings = await encoder.read([passage("john smith")], [0])
+    finally:
+        await encoder.aclose()
+    assert sum(readings.domain.values()) == pytest.approx(1.0, abs=1e-3)
