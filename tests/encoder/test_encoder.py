@@ -10,9 +10,12 @@ from vsr.encoder import encoder as module
 from vsr.encoder.bundle import Bundle
 from vsr.encoder.encoder import Encoder
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
+from vsr.encoder.schedule import bucket
 from vsr.errors import Overloaded
 from vsr.facts import Passage, Readings
 
+WIDTH = bucket(1)
+"""At which the short texts below are read."""
 FILLER = "word "
 
 
@@ -23,7 +26,7 @@ def backend() -> MarkBackend:
 
 @pytest.fixture
 async def encoder(bundle: Bundle, backend: MarkBackend) -> AsyncIterator[Encoder]:
-    made = Encoder(bundle, backend, queue_tokens=4 * 32)
+    made = Encoder(bundle, backend, queue_tokens=4 * WIDTH)
     yield made
     backend.gate.set()
     await made.aclose()
@@ -165,7 +168,7 @@ async def test_the_same_window_twice_in_a_request_is_read_once(
 async def test_requests_that_wait_together_share_a_batch(encoder: Encoder, backend: MarkBackend) -> None:
     first = await held_up(encoder, backend)
     others = [asyncio.create_task(encoder.read([passage(text)], [0])) for text in ("a word", "a poem")]
-    await until_queued(encoder, 3 * 32)
+    await until_queued(encoder, 3 * WIDTH)
     backend.gate.set()
     await asyncio.gather(first, *others)
     assert [rows for rows, _ in backend.calls] == [1, 2]
@@ -176,7 +179,7 @@ async def test_a_full_queue_refuses_while_admitted_requests_finish(
 ) -> None:
     admitted = [await held_up(encoder, backend)]
     admitted += [asyncio.create_task(encoder.read([passage(FILLER * n)], [0])) for n in (3, 4, 5)]
-    await until_queued(encoder, 4 * 32)
+    await until_queued(encoder, 4 * WIDTH)
     with pytest.raises(Overloaded):
         await encoder.read([passage("one too many")], [0])
     backend.gate.set()
@@ -187,10 +190,10 @@ async def test_a_full_queue_refuses_while_admitted_requests_finish(
 async def test_a_cancelled_request_leaves_the_queue(encoder: Encoder, backend: MarkBackend) -> None:
     first = await held_up(encoder, backend)
     gone = asyncio.create_task(encoder.read([passage("john")], [0]))
-    await until_queued(encoder, 2 * 32)
+    await until_queued(encoder, 2 * WIDTH)
     gone.cancel()
     await asyncio.wait([gone])
-    assert encoder.queued_tokens == 32
+    assert encoder.queued_tokens == WIDTH
     backend.gate.set()
     await first
     await encoder.read([passage("smith")], [0])
@@ -201,7 +204,7 @@ async def test_a_request_past_its_deadline_leaves_the_queue(encoder: Encoder, ba
     first = await held_up(encoder, backend)
     with pytest.raises(EncoderTimeout):
         await encoder.read([passage("john")], [0], deadline=asyncio.get_running_loop().time())
-    assert encoder.queued_tokens == 32
+    assert encoder.queued_tokens == WIDTH
     assert encoder.stats.timeouts == 1
     backend.gate.set()
     await first
@@ -232,7 +235,7 @@ async def test_closing_fails_those_who_wait_and_those_who_come(bundle: Bundle, b
     encoder = Encoder(bundle, backend)
     first = await held_up(encoder, backend)
     waiting = asyncio.create_task(encoder.read([passage("john")], [0]))
-    await until_queued(encoder, 2 * 32)
+    await until_queued(encoder, 2 * WIDTH)
     closing = asyncio.create_task(encoder.aclose())
     await asyncio.sleep(0)
     backend.gate.set()

@@ -39,6 +39,36 @@ def test_a_window_alone_and_in_a_batch_gets_the_same_answer(bundle: Bundle) -> N
         assert np.allclose(alone.pii[0], pii[row], atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [2, 4, 7])
+def test_a_batch_of_any_size_gets_the_answers_of_its_windows_alone(bundle: Bundle, rows: int) -> None:
+    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1, asks=("fact_check", "feedback"))
+    numbers = np.random.default_rng(rows)
+    ids = numbers.integers(4, 30, (rows, 60))
+    mask = (np.arange(60) < numbers.integers(45, 60, (rows, 1))).astype(np.int64)
+    together = backend.infer(ids, mask)
+    assert together.pii.shape == (rows, 60, len(TAGS))
+    for row in range(rows):
+        alone = backend.infer(ids[row : row + 1], mask[row : row + 1])
+        assert np.allclose(alone.domain[0], together.domain[row], atol=1e-5)
+        assert np.allclose(alone.pii[0], together.pii[row], atol=1e-5)
+        assert np.allclose(alone.embedding[0], together.embedding[row], atol=1e-5)
+        assert np.allclose(alone.asks["feedback"][0], together.asks["feedback"][row], atol=1e-5)
+
+
+def test_a_short_window_is_not_read_with_the_rest_of_a_longer_one(bundle: Bundle) -> None:
+    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1)
+    short, long = np.full((1, 42), 6, dtype=np.int64), np.full((1, 70), 7, dtype=np.int64)
+    first = np.array(backend.infer(short, np.ones_like(short)).domain)
+    backend.infer(long, np.ones_like(long))
+    assert np.array_equal(backend.infer(short, np.ones_like(short)).domain, first)
+
+
+def test_a_window_wider_than_the_graph_is_refused(bundle: Bundle) -> None:
+    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1)
+    with pytest.raises(ValueError, match="73 tokens"):
+        backend.infer(np.ones((1, 73), dtype=np.int64), np.ones((1, 73), dtype=np.int64))
+
+
 async def test_a_whole_bundle_starts_and_reads(bundle: Bundle) -> None:
     encoder = await Encoder.start(bundle, threads=1)
     try:

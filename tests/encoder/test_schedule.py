@@ -7,11 +7,11 @@ from itertools import count
 import numpy as np
 import pytest
 
-from vsr.encoder.schedule import Job, Schedule, padded
+from vsr.encoder.schedule import SMALL_BATCHES, Job, Schedule, bucket
 from vsr.errors import Overloaded
 
 FULL = 126
-BATCH = 8 * padded(FULL)
+BATCH = 8 * bucket(FULL)
 
 
 @pytest.fixture
@@ -41,6 +41,12 @@ def drained(made: Schedule) -> list[list[Job]]:
     return batches
 
 
+def taken(made: Schedule) -> list[Job]:
+    batch = made.take()
+    assert batch is not None
+    return [row.job for row in batch.rows]
+
+
 def test_nothing_waits_for_a_batch_to_fill(loop: asyncio.AbstractEventLoop) -> None:
     only = job(loop, 10)
     assert drained(schedule(only)) == [[only]]
@@ -59,6 +65,11 @@ def test_a_batch_is_bounded_by_tokens_and_every_window_is_read(loop: asyncio.Abs
     assert [len(batch) for batch in batches] == [8, 8, 4, 1]
 
 
+@pytest.mark.parametrize(("tokens", "width"), [(1, 40), (38, 40), (39, 72), (126, 128), (127, 160)])
+def test_a_window_is_padded_little(tokens: int, width: int) -> None:
+    assert bucket(tokens) == width
+
+
 def test_a_window_wider_than_a_batch_is_read_all_the_same(loop: asyncio.AbstractEventLoop) -> None:
     assert len(drained(schedule(job(loop, 2 * BATCH)))) == 1
 
@@ -75,6 +86,30 @@ def test_a_short_request_waits_for_at_most_one_batch_of_long_ones(
         assert any(batch is not None and batch.rows[0].job is short for batch in batches)
 
 
+def test_while_short_requests_come_long_ones_are_read_in_small_batches(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    long = job(loop, *[FULL] * 100)
+    made = schedule(long)
+    assert len(taken(made)) == 8
+    short = job(loop, 10)
+    made.add(short)
+    assert taken(made) == [short]
+    sizes = [len(taken(made)) for _ in range(SMALL_BATCHES + 1)]
+    assert sizes == [*[1] * SMALL_BATCHES, 8]
+
+
+def test_every_short_request_is_read_before_the_next_batch_of_a_long_one(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    made = schedule(job(loop, *[FULL] * 100))
+    for _ in range(5):
+        made.take()
+        short = job(loop, 10)
+        made.add(short)
+        assert taken(made) == [short]
+
+
 def test_a_long_request_goes_on_however_many_short_ones_come(loop: asyncio.AbstractEventLoop) -> None:
     long = job(loop, *[FULL] * 24)
     made = schedule(long)
@@ -84,11 +119,11 @@ def test_a_long_request_goes_on_however_many_short_ones_come(loop: asyncio.Abstr
             made.add(job(loop, 10))
         made.take()
         turns += 1
-    assert turns <= 6
+    assert turns <= 2 * 24  # every second batch is its own
 
 
 def test_a_full_queue_refuses_at_once(loop: asyncio.AbstractEventLoop) -> None:
-    made = schedule(*(job(loop, 30) for _ in range(4)), limit=4 * 32)
+    made = schedule(*(job(loop, 30) for _ in range(4)), limit=4 * 40)
     with pytest.raises(Overloaded) as caught:
         made.add(job(loop, 30))
     assert caught.value.retry_after == 1

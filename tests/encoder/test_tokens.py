@@ -47,6 +47,18 @@ def test_text_in_chunks_has_the_same_tokens_as_in_one(
     assert parts.words.tolist() == whole.words.tolist()
 
 
+def test_text_without_spaces_is_split_at_punctuation(
+    tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "555-0132,john,(smith)," * 40
+    whole = tokenizer.encode(text)
+    monkeypatch.setattr(module, "CHUNK", 37)
+    monkeypatch.setattr(module, "SEARCH", 30)
+    parts = tokenizer.encode(text)
+    assert parts.ids.tolist() == whole.ids.tolist()
+    assert parts.ends.tolist() == whole.ends.tolist()
+
+
 def test_a_word_longer_than_a_chunk_is_still_read(tokenizer: TextTokenizer) -> None:
     tokens = tokenizer.encode("x" * (3 * module.CHUNK))
     assert tokens.starts[0] == 0

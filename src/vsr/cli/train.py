@@ -1,4 +1,5 @@
-"""`vsr train`: make an encoder bundle. A thin door to `vsr.training`, which needs the `train` extra."""
+"""`vsr train`: make an encoder bundle, or with `--task` fine-tune one task on a base of one's choice. A
+thin door to `vsr.training`, which needs the `train` extra."""
 
 from __future__ import annotations
 
@@ -10,9 +11,14 @@ from vsr.cli.output import complain
 
 
 def train(context: typer.Context) -> None:
-    """Train an encoder bundle from a data directory; takes the flags of python -m vsr.training."""
+    """Train an encoder bundle from a data directory (the flags of python -m vsr.training), or one task on
+    any base (--task; the flags of python -m vsr.training.task)."""
+    one_task = any(argument.partition("=")[0] == "--task" for argument in context.args)
     try:
-        from vsr.training.__main__ import main
+        if one_task:
+            from vsr.training.task import main
+        else:
+            from vsr.training.__main__ import main
     except ImportError as error:
         complain(
             f"training needs {error.name or 'packages'}, which is not installed: "

@@ -21,14 +21,14 @@ from vsr.encoder.memo import Memo, WindowKey
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.plan import Plan, make_plan
 from vsr.encoder.readings import put_together
-from vsr.encoder.schedule import Schedule, padded
+from vsr.encoder.schedule import Schedule, bucket
 from vsr.encoder.tokens import Ints, TextTokenizer
 from vsr.errors import BundleError, Overloaded
 from vsr.facts import Passage, Readings
 
 QUEUE_TOKENS = 131_072
-BATCH_TOKENS = 1_024
-"""Padded tokens in a batch: nearly the throughput of larger ones, and short enough to wait for."""
+BATCH_TOKENS = {"openvino": 512, "torch": 1_024}
+"""Padded tokens in a batch, by engine: the throughput of larger ones, and short enough to wait for."""
 MEMO_BYTES = 64 * 1024 * 1024
 LONG_CHARACTERS = 4_000
 """Longer requests are tokenised and put together in a thread, so that the event loop is not held."""
@@ -60,7 +60,7 @@ class Encoder:
             self._tokenizer,
             HeadReader(bundle.manifest.heads),
             self._memo,
-            Schedule(queue_tokens, BATCH_TOKENS),
+            Schedule(queue_tokens, BATCH_TOKENS[bundle.engine]),
             self.stats,
         )
 
@@ -172,11 +172,11 @@ class Encoder:
 
 def _ready_backend(bundle: Bundle, threads: int | None) -> Backend:
     tokenizer = TextTokenizer(bundle.tokenizer_path)
-    full = padded(bundle.manifest.windows.tokens)
+    full = bucket(bundle.manifest.windows.tokens)
     backend = _torch(bundle) if bundle.engine == "torch" else _openvino(bundle, full, threads)
     check_golden(bundle.manifest, tokenizer, backend)
     for rows in WARM_ROWS:
-        if rows * full <= BATCH_TOKENS:
+        if rows * full <= BATCH_TOKENS[bundle.engine]:
             backend.warm_up(rows, full)
     return backend
 

@@ -1,8 +1,9 @@
 """The graph on a CPU, by OpenVINO.
 
 A graph of dynamic shape prepares itself anew whenever the shape changes, which costs more than a short
-text's inference. So single windows, the commonest input, have graphs of fixed width, and everything
-else goes through the dynamic one. Each graph holds tens of MB, so there are only a few.
+text's inference, and even without a change it is an eighth slower. So there are only graphs of fixed
+shape, for single windows and for small batches. Each holds tens of MB, so they are few: what fits
+none exactly is padded, or read in several calls.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from vsr.encoder.backend import HeadOutputs, Ids
+from vsr.encoder.backend import Floats, HeadOutputs, Ids
+from vsr.encoder.schedule import WIDTHS
 from vsr.errors import BundleError
 
-FIXED_WIDTHS = (40, 72)
-"""Beside them, the width of a full window. A sentence and a short paragraph fit, with [CLS] and [SEP]:
-a width just over a round number of words, since every padded position costs what a read one does."""
 OUTPUTS = ("domain", "jailbreak", "pii", "embedding")
+INPUTS = ("input_ids", "attention_mask")
+BATCH_ROWS = 4
+"""Rows of a batch graph; larger ones are no quicker per token."""
+NARROWEST_BATCH = 72
+"""Narrower windows are read one by one, which is quicker than padding them to this width."""
+
+Outputs = dict[str, Floats]
 
 
 class OpenVINOBackend:
@@ -41,34 +47,75 @@ class OpenVINOBackend:
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         model = _read(core, graph, (*OUTPUTS, *self._asks))
-        self._fixed_widths = sorted({*(fixed for fixed in FIXED_WIDTHS if fixed < width), width})
-        shapes = [(-1, -1), *((1, fixed) for fixed in self._fixed_widths)]
+        widths = sorted({*(known for known in WIDTHS if known < width), width})
+        shapes = [(1, known) for known in widths]
+        shapes += [(BATCH_ROWS, known) for known in widths if known >= NARROWEST_BATCH]
 
-        def compile_for(shape: tuple[int, int]) -> ov.InferRequest:
+        def compile_for(shape: tuple[int, int]) -> _Graph:
             variant = model.clone()
-            variant.reshape({"input_ids": list(shape), "attention_mask": list(shape)})
-            return core.compile_model(variant, "CPU", settings).create_infer_request()
+            variant.reshape({name: list(shape) for name in INPUTS})
+            request = core.compile_model(variant, "CPU", settings).create_infer_request()
+            return _Graph(request, shape, (*OUTPUTS, *self._asks))
 
         with ThreadPoolExecutor(2) as pool:
-            self._dynamic, *fixed = pool.map(compile_for, shapes)
-        self._fixed = dict(zip(self._fixed_widths, fixed, strict=True))
+            graphs = list(pool.map(compile_for, shapes))
+        self._single = graphs[: len(widths)]
+        self._batch = graphs[len(widths) :]
 
     def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
         rows, width = ids.shape
-        request = self._dynamic
-        if rows == 1 and width <= self._fixed_widths[-1]:
-            fixed = next(known for known in self._fixed_widths if width <= known)
-            request = self._fixed[fixed]
-            ids, mask = _widened(ids, fixed), _widened(mask, fixed)
-        request.infer({"input_ids": ids, "attention_mask": mask}, share_inputs=True, share_outputs=True)
-        domain, jailbreak, pii, embedding = (request.get_tensor(name).data for name in OUTPUTS)
-        asks = {name: request.get_tensor(name).data for name in self._asks}
-        return HeadOutputs(domain, jailbreak, pii[:, :width], embedding, asks)
+        if width > self._single[-1].width:
+            raise ValueError(f"a window of {width} tokens, the graph takes {self._single[-1].width}")
+        single = next(graph for graph in self._single if width <= graph.width)
+        if rows == 1:
+            return self._told(single.run(ids, mask))
+        batch = next((graph for graph in self._batch if graph.width == single.width), None)
+        parts: list[Outputs] = []
+        start = 0
+        while start < rows:
+            graph = batch if batch and rows - start >= batch.rows else single
+            end = start + graph.rows
+            outputs = graph.run(ids[start:end], mask[start:end])
+            # the next call overwrites them
+            parts.append({name: values.copy() for name, values in outputs.items()})
+            start = end
+        return self._told({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     def warm_up(self, rows: int, width: int) -> None:
-        """Lets the graph prepare itself for batches of this shape."""
+        """Lets the graph touch its memory."""
         blank = np.ones((rows, width), dtype=np.int64)
         self.infer(blank, blank)
+
+    def _told(self, outputs: Outputs) -> HeadOutputs:
+        asks = {name: outputs[name] for name in self._asks}
+        return HeadOutputs(
+            outputs["domain"], outputs["jailbreak"], outputs["pii"], outputs["embedding"], asks
+        )
+
+
+class _Graph:
+    """A graph of one shape. Its tensors are bound once: the engine's own handling of arguments costs
+    as much as some of its layers."""
+
+    def __init__(self, request: ov.InferRequest, shape: tuple[int, int], outputs: Sequence[str]) -> None:
+        self.rows, self.width = shape
+        self._request = request
+        self._inputs = [np.zeros(shape, dtype=np.int64) for _ in INPUTS]
+        for name, values in zip(INPUTS, self._inputs, strict=True):
+            request.set_tensor(name, ov.Tensor(values, shared_memory=True))
+        self._outputs = {name: request.get_tensor(name) for name in outputs}
+
+    def run(self, ids: Ids, mask: Ids) -> Outputs:
+        """`ids` and `mask` have this graph's rows and at most its width. The arrays returned hold until
+        the next call."""
+        width = ids.shape[1]
+        for values, given in zip(self._inputs, (ids, mask), strict=True):
+            values[:, :width] = given
+            values[:, width:] = 0
+        self._request.infer()
+        outputs = {name: tensor.data for name, tensor in self._outputs.items()}
+        outputs["pii"] = outputs["pii"][:, :width]
+        return outputs
 
 
 def _read(core: ov.Core, graph: Path, outputs: Sequence[str]) -> ov.Model:
@@ -79,7 +126,7 @@ def _read(core: ov.Core, graph: Path, outputs: Sequence[str]) -> ov.Model:
     names = {name for output in model.outputs for name in output.get_names()}
     inputs = {name for tensor in model.inputs for name in tensor.get_names()}
     _demand(graph, "output", outputs, names)
-    _demand(graph, "input", ("input_ids", "attention_mask"), inputs)
+    _demand(graph, "input", INPUTS, inputs)
     _keep_tables_small(model)
     return model
 
@@ -115,11 +162,3 @@ def _is_table(table: ov.Output, scale: ov.Output) -> bool:
         return False
     rows, scales = list(table.get_shape()), list(scale.get_shape())
     return table.get_element_type() == ov.Type.i8 and len(rows) == 2 and scales == [rows[0], 1]
-
-
-def _widened(rows: Ids, width: int) -> Ids:
-    if rows.shape[1] == width:
-        return rows
-    wide = np.zeros((1, width), dtype=np.int64)
-    wide[:, : rows.shape[1]] = rows
-    return wide

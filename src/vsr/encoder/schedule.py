@@ -3,7 +3,8 @@ length from one or more jobs.
 
 The leader of a batch is in turn the job with the least left and the job that has waited longest: a
 short request waits for about one batch of a long one, and a long one gets every second batch however
-many short ones come. Plain data, no threads and no clock; `batcher` does the locking.
+many short ones come. While short ones come, the batches of long ones are single windows. Plain data, no
+threads and no clock; `batcher` does the locking.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from vsr.encoder.memo import WindowKey
 from vsr.encoder.tokens import Ints
 from vsr.errors import Overloaded
 
+WIDTHS = (40, 72, 128)
+"""Windows of one batch are padded to one of these, the longest to a full window of 126 tokens. A sentence
+and a short paragraph fit, with [CLS] and [SEP]: a width just over a round number of words, since every
+padded position costs what a read one does."""
 STEP = 32
-"""Rows of one batch are padded to a multiple of this many tokens."""
+"""Longer windows, and those of imported models, are padded to a multiple of this many tokens."""
 SPECIALS = 2
 """[CLS] and [SEP]."""
+SMALL_BATCHES = 16
+"""So many batches of a long request are small after a short one came in: others will soon follow."""
 SHARES = 4
 """A long request counts for at most this part of the queue: it delays others by turns, not by length."""
 
@@ -38,8 +45,9 @@ class Job:
         self.charge = 0
         self._pending: dict[int, list[tuple[WindowKey, Ints]]] = {}
         for key, ids in windows.items():
-            self.tokens += padded(len(ids))
-            self._pending.setdefault(padded(len(ids)), []).append((key, ids))
+            width = bucket(len(ids))
+            self.tokens += width
+            self._pending.setdefault(width, []).append((key, ids))
 
     @property
     def width(self) -> int:
@@ -81,6 +89,7 @@ class Schedule:
         self._batch_tokens = batch_tokens
         self._waiting: dict[Job, None] = {}
         self._oldest_next = False
+        self._small = 0
         self.held_tokens = 0
         """Tokens of admitted jobs that are not finished, a long job counted with its share."""
 
@@ -89,6 +98,8 @@ class Schedule:
         charge = min(job.tokens, self._limit // SHARES)
         if self.held_tokens + charge > self._limit:
             raise Overloaded("The router is overloaded; please retry shortly.", retry_after=1)
+        if job.tokens <= self._batch_tokens and any(map(self._is_long, self._waiting)):
+            self._small = SMALL_BATCHES
         job.charge = charge
         self.held_tokens += charge
         self._waiting[job] = None
@@ -104,13 +115,16 @@ class Schedule:
 
     def take(self) -> Batch | None:
         """The next batch, None if nothing waits. The number of rows is a power of two: an engine
-        prepares itself for each new shape, so there should be few."""
+        prepares itself for each shape, so there should be few."""
         if not self._waiting:
             return None
         leader = self._leader()
         width = leader.width
         shares = self._shares(leader, width)
         wanted = _power_of_two(sum(count for _, count in shares))
+        if self._small and self._is_long(leader):
+            self._small -= 1
+            wanted = 1
         rows: list[Row] = []
         for job, _ in shares:
             rows += (Row(job, key, ids) for key, ids in job.take(width, wanted - len(rows)))
@@ -122,14 +136,20 @@ class Schedule:
         oldest = next(iter(self._waiting))
         shortest = min(self._waiting, key=lambda job: job.tokens)
         if oldest is shortest:
+            self._oldest_next = False  # it has its turn now
             return oldest
         self._oldest_next = not self._oldest_next
         return shortest if self._oldest_next else oldest
 
+    def _is_long(self, job: Job) -> bool:
+        return job.tokens > self._batch_tokens
+
     def _shares(self, leader: Job, width: int) -> list[tuple[Job, int]]:
         """Whose windows of this width fit in the batch: the leader's, then of those with least left."""
         room = max(1, self._batch_tokens // width)
-        others = sorted((job for job in self._waiting if job is not leader), key=lambda job: job.tokens)
+        # a short request is not held up by windows of a long one that would fit in beside it
+        welcome = (job for job in self._waiting if not (self._small and self._is_long(job)))
+        others = sorted((job for job in welcome if job is not leader), key=lambda job: job.tokens)
         shares = []
         for job in (leader, *others):
             count = min(room, job.waiting(width))
@@ -141,8 +161,13 @@ class Schedule:
         return shares
 
 
+def bucket(tokens: int) -> int:
+    """The width at which a window of so many content tokens is read, special tokens and padding included."""
+    return next((width for width in WIDTHS if tokens + SPECIALS <= width), padded(tokens))
+
+
 def padded(tokens: int) -> int:
-    """The width of a window of so many content tokens, special tokens and padding included."""
+    """So many content tokens and the special ones, rounded up to a multiple of STEP."""
     return -(-(tokens + SPECIALS) // STEP) * STEP
 
 

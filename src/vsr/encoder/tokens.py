@@ -6,9 +6,10 @@ Nothing is cut off: a text of any length is tokenised whole, in chunks split whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,17 @@ from tokenizers import Encoding, Tokenizer
 from vsr.encoder.failures import EncoderFailed
 from vsr.errors import BundleError
 
-CHUNK = 16_384
-"""Characters tokenised at a time."""
+CHUNK = 2_048
+"""Characters of a piece of text that is tokenised by one thread."""
+AT_ONCE = 8
+"""Chunks handed to the tokenizer together, which spreads them over the cores."""
 SEARCH = 1_024
 """How far back a safe place to split is looked for before a word is split after all."""
 LONGEST_WORD = 100
 """WordPiece makes one [UNK] of a longer run of letters, in which anything could hide."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+PUNCTUATION = frozenset(string.punctuation)
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
 
 Ints = NDArray[np.int32]
@@ -61,13 +65,16 @@ class TextTokenizer:
         self._unknown = -1 if unknown is None else int(unknown)
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
-        """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is
-        released for each chunk, and `stopped` is asked between two."""
-        parts = []
-        for start, end in _chunks(text):
+        """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
+        for each AT_ONCE chunks, and `stopped` is asked before the next."""
+        parts: list[Tokens] = []
+        chunks = _chunks(text)
+        while group := list(islice(chunks, AT_ONCE)):
             if stopped():
                 raise EncoderFailed("the request was given up")
-            parts += self._parts(text[start:end], start)
+            texts = [text[start:end] for start, end in group]
+            for (start, _), chunk, encoding in zip(group, texts, self._encodings(texts), strict=True):
+                parts += self._parts(encoding, chunk, start)
         if len(parts) == 1:
             return parts[0]
         return Tokens(
@@ -77,9 +84,9 @@ class TextTokenizer:
             np.concatenate([part.words for part in parts]),
         )
 
-    def _parts(self, text: str, shift: int) -> list[Tokens]:
+    def _parts(self, encoding: Encoding, text: str, shift: int) -> list[Tokens]:
         """Tokens of a chunk. Words given up on for their length alone are read in pieces."""
-        tokens = _tokens(self._encoding(text), shift)
+        tokens = _tokens(encoding, shift)
         lost = np.flatnonzero((tokens.ids == self._unknown) & (tokens.ends - tokens.starts > LONGEST_WORD))
         cuts: set[int] = set()
         for place in lost.tolist():
@@ -88,21 +95,22 @@ class TextTokenizer:
                 cuts |= {*range(start, end, LONGEST_WORD), end}
         if not cuts:
             return [tokens]
-        borders = pairwise(sorted(cuts | {0, len(text)}))
-        return [_tokens(self._encoding(text[start:end]), shift + start) for start, end in borders]
+        borders = list(pairwise(sorted(cuts | {0, len(text)})))
+        encodings = self._encodings([text[start:end] for start, end in borders])
+        return [_tokens(piece, shift + start) for (start, _), piece in zip(borders, encodings, strict=True)]
 
-    def _encoding(self, text: str) -> Encoding:
+    def _encodings(self, texts: Sequence[str]) -> Sequence[Encoding]:
         try:
-            return self._encoded(text)
+            return self._encoded(texts)
         except (TypeError, UnicodeEncodeError):
             # half of a surrogate pair: legal in JSON, but not a character
-            return self._encoded(SURROGATE.sub("\ufffd", text))
+            return self._encoded([SURROGATE.sub("\ufffd", text) for text in texts])
 
-    def _encoded(self, text: str) -> Encoding:
-        # `encode` is quicker for one short text, `encode_batch` lets other threads run
-        if len(text) < CHUNK // 4:
-            return self._tokenizer.encode(text, add_special_tokens=False)
-        return self._tokenizer.encode_batch([text], add_special_tokens=False)[0]
+    def _encoded(self, texts: Sequence[str]) -> Sequence[Encoding]:
+        # `encode` is quicker for one short text; `encode_batch` uses all cores and lets other threads run
+        if len(texts) == 1:
+            return [self._tokenizer.encode(texts[0], add_special_tokens=False)]
+        return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
@@ -140,7 +148,10 @@ def _chunks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _safe_end(text: str, end: int) -> int:
+    """A place at or before `end` where no word is. A punctuation mark is a word of its own: where there is
+    no white space, as in compact JSON, it does not cut a number or a name."""
     for place in range(end, end - SEARCH, -1):
         if text[place - 1].isspace() or is_cjk(text[place - 1]):
             return place
-    return end
+    marks = (place for place in range(end, end - SEARCH, -1) if text[place - 1] in PUNCTUATION)
+    return next(marks, end)

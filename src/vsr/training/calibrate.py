@@ -101,7 +101,8 @@ def feedback_threshold(bundle: Path, rows: Sequence[Row]) -> float:
 
 def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) -> tuple[OperatingPoint, ...]:
     """Thresholds that grow with the number of windows; system prompts have their own."""
-    benign = [r for r in rows if r.jailbreak == "benign"]
+    # twins written to look like attacks would set the rate by how many of them were written
+    benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated-attack")]
     hard = [r.text for r in benign if any(kind in r.stratum for kind in HARD_KINDS)]
     ordinary = [r.text for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
     ordinary = [*_sample(ordinary, 2400), *natural]

@@ -136,7 +136,7 @@ def _mapping(labels: Sequence[str]) -> dict[str, dict[str, str]]:
     return {"id_to_label": {str(index): label for index, label in enumerate(labels)}}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="vsr train", description="Fine-tune one task on a Hugging Face base."
     )
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--held", type=float, default=0.1, help="share of examples to measure on")
     parser.add_argument("--import", dest="name", metavar="NAME", help="import the result under this name")
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser.parse_args())
     out, name = given.pop("out"), given.pop("name")
     merged = fine_tune(TaskSettings(**{**given, "data": tuple(given["data"])}), out)
     print(merged)

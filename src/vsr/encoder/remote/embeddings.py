@@ -17,12 +17,14 @@ BATCH = 64
 
 
 class HTTPEmbedder:
-    """An `Embedder`. Without a known dimension make it by `start`, which asks the endpoint for one vector."""
+    """An `Embedder`. Without a known dimension make it by `start`, which asks the endpoint for one vector.
+    shorten: ask the endpoint for vectors of the dimension, which is not every model's own."""
 
-    def __init__(self, service: HTTPService, model: str, dimension: int) -> None:
+    def __init__(self, service: HTTPService, model: str, dimension: int, *, shorten: bool = False) -> None:
         self._service = service
         self._model = model
         self._dimension = dimension
+        self._options = {"dimensions": dimension} if shorten else {}
 
     @classmethod
     async def start(cls, service: HTTPService, model: str, *, deadline: float | None = None) -> HTTPEmbedder:
@@ -48,7 +50,7 @@ class HTTPEmbedder:
         await self._service.aclose()
 
     async def _part(self, texts: Sequence[str], deadline: float | None) -> list[NDArray[np.float32]]:
-        body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
+        body = {"model": self._model, "input": list(texts), "encoding_format": "float", **self._options}
         return await self._service.post(
             "embeddings", body, lambda answer: self._vectors(answer, len(texts)), deadline
         )

@@ -1,0 +1,180 @@
+"""Checkpoints of every architecture and task become models that answer as transformers does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+
+from tests.models.checkpoints import ARCHITECTURES, write_checkpoint, write_mapping  # noqa: E402
+from vsr.encoder.imported.model import (  # noqa: E402
+    ImportedClassifier,
+    ImportedEmbedder,
+    ImportedSpanFinder,
+    start,
+)
+from vsr.errors import BundleError  # noqa: E402
+from vsr.models import parity  # noqa: E402
+from vsr.models.importing import Wish, import_model  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
+
+TAGS = ("O", "B-PERSON", "I-PERSON", "B-GPE", "I-GPE")
+TEXT = "my name is john smith from london, 我叫张伟"
+
+
+def wish(source: Path, kind: str = "domain", **more: object) -> Wish:
+    return Wish(str(source), kind, "mine", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+async def test_a_sequence_classifier_answers_as_transformers_does(architecture: str, tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", architecture, "sequence", ("law", "math", "other"))
+    folder = await asyncio.to_thread(import_model, wish(source), tmp_path / "mine")
+    assert folder.manifest.parity.difference < 1e-3
+    model = await start(folder.path, threads=1)
+    assert isinstance(model, ImportedClassifier)
+    try:
+        (answer, again) = await model.classify([TEXT, "the court"], deadline=None)
+    finally:
+        await model.aclose()
+    assert list(answer) == ["law", "math", "other"]
+    assert list(answer.values()) == pytest.approx(by_transformers(source, TEXT), abs=1e-4)
+    assert list(again.values()) == pytest.approx(by_transformers(source, "the court"), abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+async def test_a_token_classifier_becomes_a_span_finder(architecture: str, tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", architecture, "token", TAGS)
+    folder = await asyncio.to_thread(import_model, wish(source, "pii"), tmp_path / "mine")
+    assert folder.manifest.parity.agreement == 1.0
+    model = await start(folder.path, threads=1)
+    assert isinstance(model, ImportedSpanFinder)
+    assert model.types == ("PERSON", "GPE")
+    try:
+        (spans,) = await model.find([TEXT], deadline=None)
+    finally:
+        await model.aclose()
+    assert all(0 <= span.start < span.end <= len(TEXT) for span in spans)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+async def test_an_embedding_is_the_mean_of_the_states(architecture: str, tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", architecture, "embedding")
+    folder = await asyncio.to_thread(import_model, wish(source, "embedding"), tmp_path / "mine")
+    assert folder.manifest.dimension == 32
+    model = await start(folder.path, threads=1)
+    assert isinstance(model, ImportedEmbedder)
+    try:
+        (vector,) = await model.embed([TEXT], deadline=None)
+    finally:
+        await model.aclose()
+    assert float(vector @ mean_by_transformers(source, TEXT)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_an_int8_model_is_smaller_and_within_its_tolerance(tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    full = import_model(wish(source), tmp_path / "full")
+    small = import_model(wish(source, int8=True), tmp_path / "small")
+    assert small.manifest.engine == "openvino-int8"
+    assert small.manifest.parity.probability <= parity.INT8_PROBABILITY
+    size = [(folder.path / "openvino_model.bin").stat().st_size for folder in (full, small)]
+    assert size[1] < size[0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_adapter_is_merged_into_the_base_it_names(architecture: str, tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", architecture, "embedding")
+    adapter = write_adapter(base, tmp_path / "adapter")
+    write_labels(adapter, "jailbreak_type_mapping.json")
+    folder = import_model(wish(adapter, "jailbreak"), tmp_path / "mine")
+    assert folder.manifest.labels == ("benign", "jailbreak")
+    assert folder.manifest.positive == ("jailbreak",)
+    assert folder.manifest.parity.difference < 1e-3
+
+
+def test_labels_come_from_the_originals_mapping_file(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("a", "b"))
+    write_mapping(source, "category_mapping.json", "category", ("biology", "law"))
+    assert import_model(wish(source), tmp_path / "mine").manifest.labels == ("biology", "law")
+
+
+def test_a_checkpoint_without_a_head_for_the_task_is_refused(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "embedding")
+    labels = tmp_path / "labels.json"
+    labels.write_text('["law", "math"]')
+    with pytest.raises(BundleError, match="no trained sequence head"):
+        import_model(wish(source, labels=labels), tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_wrong_number_of_labels_is_told(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    labels = tmp_path / "labels.json"
+    labels.write_text('["law", "math", "other"]')
+    with pytest.raises(BundleError, match="another number of labels than 3"):
+        import_model(wish(source, labels=labels), tmp_path / "mine")
+
+
+def test_a_conversion_that_differs_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    monkeypatch.setattr(
+        parity, "truth", lambda _n, _g, windows: [np.ones(2, np.float32) * 9 for _ in windows]
+    )
+    with pytest.raises(BundleError, match="differs from transformers by"):
+        import_model(wish(source), tmp_path / "out" / "mine")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def by_transformers(source: Path, text: str) -> list[float]:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(source)(text, return_tensors="pt")
+    model = AutoModelForSequenceClassification.from_pretrained(source).eval()
+    with torch.no_grad():
+        logits = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits
+    values: list[float] = torch.softmax(logits, -1)[0].tolist()
+    return values
+
+
+def mean_by_transformers(source: Path, text: str) -> np.ndarray:
+    from transformers import AutoModel, AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(source)(text, return_tensors="pt")
+    model = AutoModel.from_pretrained(source).eval()
+    with torch.no_grad():
+        states = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
+    mean: np.ndarray = states.last_hidden_state[0].mean(0).numpy()
+    unit: np.ndarray = mean / np.linalg.norm(mean)
+    return unit
+
+
+def write_adapter(base: Path, folder: Path) -> Path:
+    """LoRA on all linear layers with random weights, so that merging changes every answer."""
+    from peft import LoraConfig, TaskType, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    adapted = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=4, target_modules="all-linear"))
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    adapted.save_pretrained(str(folder))
+    return folder
+
+
+def write_labels(folder: Path, name: str) -> None:
+    labels = {
+        "label_to_idx": {"benign": 0, "jailbreak": 1},
+        "idx_to_label": {"0": "benign", "1": "jailbreak"},
+    }
+    (folder / name).write_text(json.dumps(labels))
