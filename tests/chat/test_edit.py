@@ -106,14 +106,14 @@ def test_neighbouring_spans_stay_two() -> None:
 
 def test_a_span_across_two_strings_is_replaced_in_both() -> None:
     body = {"a": "call Ann", "b": "Smith now"}
-    passage = join("user", [(("a",), body["a"]), (("b",), body["b"])])
+    passage = join("user", [(("a",), body["a"], 0), (("b",), body["b"], 0)])
     assert passage is not None
     found = [entity(5, 14)]
     assert replace_spans(body, [passage], found, placeholder) == {"a": "call [PERSON]", "b": "[PERSON] now"}
 
 
 def test_a_span_in_an_object_key_is_refused_since_it_cannot_be_masked() -> None:
-    passage = join("other", [((), "ann@example.org"), (("documents", 0, "ann@example.org"), "notes")])
+    passage = join("other", [((), "ann@example.org", 0), (("documents", 0, "ann@example.org"), "notes", 0)])
     assert passage is not None
     with pytest.raises(Refused) as caught:
         replace_spans({}, [passage], [entity(0, 15)], placeholder)
@@ -124,7 +124,9 @@ def test_a_span_in_an_object_key_is_refused_since_it_cannot_be_masked() -> None:
 @given(data=st.data(), texts=st.lists(st.text(min_size=1), min_size=1, max_size=5))
 def test_nothing_outside_the_spans_changes(data: st.DataObject, texts: list[str]) -> None:
     body = {"parts": list(texts), "untouched": {"x": [1]}}
-    pieces: list[tuple[BodyPath, str]] = [(("parts", index), text) for index, text in enumerate(texts)]
+    pieces: list[tuple[BodyPath, str, int]] = [
+        (("parts", index), text, 0) for index, text in enumerate(texts)
+    ]
     passage = join("user", pieces)
     if passage is None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import Literal
@@ -11,7 +12,8 @@ import pytest
 from vsr.config.policy import DomainRule, JailbreakRule, KeywordRule, PiiRule, Policy, Signals
 from vsr.content import Content
 from vsr.facts import Entity, Passage, Readings, Role, Signal, WindowRisk
-from vsr.signals.evaluate import compute_signals
+from vsr.signals.engine import SignalEngine
+from vsr.signals.evidence import Evidence
 
 NOTHING_READ = Readings()
 POINTS = {"any": 0.9, "system": 0.99}
@@ -30,7 +32,15 @@ def signals(
     entities: tuple[Entity, ...] = (),
     points: dict[str, float] = POINTS,
 ) -> dict[tuple[str, str], Signal]:
-    return compute_signals(Policy(signals=rules), passages, ask, readings, "too slow", entities, points)
+    evidence = Evidence(
+        passages,
+        ask,
+        readings=readings,
+        error="too slow",
+        entities=entities,
+        operating_points=points,
+    )
+    return asyncio.run(SignalEngine(Policy(signals=rules)).compute("default", evidence, everything=True))
 
 
 def keyword(operator: Literal["AND", "OR", "NOR"], *words: str) -> Signals:

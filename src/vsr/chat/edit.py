@@ -90,11 +90,19 @@ def replace_spans(
             if not leaf.path:
                 raise Refused("personal data stands in a field name, where it cannot be masked")
             if leaf.path not in texts:
-                texts[leaf.path] = passage.text.reveal()[leaf.start : leaf.end]
-            start = max(entity.start, leaf.start) - leaf.start
-            end = min(entity.end, leaf.end) - leaf.start
+                texts[leaf.path] = _text_at(body, leaf.path)
+            start = max(entity.start, leaf.start) - leaf.start + leaf.offset
+            end = min(entity.end, leaf.end) - leaf.start + leaf.offset
             spans.setdefault(leaf.path, []).append((start, end, placeholder(entity)))
     return set_paths(body, [(path, _replaced(texts[path], found)) for path, found in spans.items()])
+
+
+def _text_at(body: Mapping[str, Any], path: BodyPath) -> str:
+    node: Any = body
+    for step in path:
+        node = node[step]
+    text: str = node
+    return text
 
 
 def _touched(passage: Passage, entity: Entity) -> Iterator[Leaf]:

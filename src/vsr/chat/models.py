@@ -30,7 +30,7 @@ def model_item(policy: Policy, name: str, created: int) -> dict[str, Any]:
 
 
 def _items(policy: Policy, created: int) -> dict[str, dict[str, Any]]:
-    items = {name: _virtual(name, created) for name in policy.auto_names}
+    items = {name: _virtual(name, created) for name in (*policy.auto_names, *policy.looper_names)}
     if policy.include_models_in_list:
         for model in policy.models.values():
             for name in (model.name, *model.loras):

@@ -11,31 +11,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsr.chat import fields
+from vsr.chat.harness import Piece, split
 from vsr.content import Content
 from vsr.errors import TooLarge
 from vsr.facts import BodyPath, Leaf, Passage, Role
 
 MAX_VALUES = 100_000  # strings, arrays and objects of one request; walking that many takes about 0.5 s
 
-Piece = tuple[BodyPath, str]
-"""A string and where it stands; an object's key stands nowhere that could be rewritten: ()."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """ask: indices of the passages with the text of the last user message. unread: kinds of content
-    that are no text (image, audio, video, file), each once."""
+    """turns: per message in which a person asks something, its passages without what the harness put
+    there. ask: the last of them, or the last user message if no person spoke. ends_with_person: a tool's
+    result does not follow. unread: kinds of content that are no text (image, audio, video, file)."""
 
     passages: tuple[Passage, ...]
     ask: tuple[int, ...]
     unread: tuple[str, ...]
+    turns: tuple[tuple[int, ...], ...] = ()
+    ends_with_person: bool = False
 
 
 def read_passages(body: Mapping[str, Any]) -> Reading:
     """Reads a body whose messages are an array of objects with a string as role.
 
-    A message gives one passage with what it says and, if there is more (a name, tool calls, unknown
-    fields), a second one. The other top-level fields follow. TooLarge for a body of too many values.
+    A message gives one passage with what it says, or up to three where a harness wrote around a person's
+    words, and if there is more (a name, tool calls, unknown fields), another one. The other top-level
+    fields follow. TooLarge for a body of too many values.
     """
     reader = _Reader()
     for index, message in enumerate(body["messages"]):
@@ -43,7 +45,13 @@ def read_passages(body: Mapping[str, Any]) -> Reading:
     for name, value in body.items():
         if name != "messages" and name not in fields.CONTROL_FIELDS:
             reader.field(name, value)
-    return Reading(tuple(reader.passages), reader.ask, tuple(reader.unread))
+    return Reading(
+        passages=tuple(reader.passages),
+        ask=reader.ask,
+        unread=tuple(reader.unread),
+        turns=tuple(reader.turns),
+        ends_with_person=reader.ends_with_person,
+    )
 
 
 class _Reader:
@@ -52,6 +60,8 @@ class _Reader:
     def __init__(self) -> None:
         self.passages: list[Passage] = []
         self.ask: tuple[int, ...] = ()
+        self.turns: list[tuple[int, ...]] = []
+        self.ends_with_person = False
         self.unread: dict[str, None] = {}
         self._values = 0
 
@@ -60,18 +70,36 @@ class _Reader:
         base: BodyPath = ("messages", index)
         role = message["role"]
         kind = fields.ROLES.get(role, "other")
-        more: list[Piece] = [] if role in fields.ROLES else [((*base, "role"), role)]
+        more: list[Piece] = [] if role in fields.ROLES else [((*base, "role"), role, 0)]
         said = self._content(message.get("content"), (*base, "content"), more)
         for name, value in message.items():
             if name in ("role", "content"):
                 continue
             self._key(name, more)
             self._collect(value, (*base, name), more)
-        first = len(self.passages)
-        self._keep(kind, said)
         if role == "user":
-            self.ask = tuple(range(first, len(self.passages)))
+            self._user(said)
+        else:
+            self._keep(kind, said)
+            self.ends_with_person = self.ends_with_person and kind != "tool"
         self._keep(kind, more)
+
+    def _user(self, said: list[Piece]) -> None:
+        """A message of nothing but harness text leaves the ask where it was."""
+        before, asked, after = split(said)
+        first = len(self.passages)
+        self._keep("user", before)
+        asks = len(self.passages)
+        self._keep("user", asked)
+        end = len(self.passages)
+        self._keep("user", after)
+        if asked:
+            self.turns.append(tuple(range(asks, end)))
+            self.ends_with_person = True
+        if asked or not (before or after):
+            self.ask = tuple(range(asks, end))
+        elif not self.turns:
+            self.ask = tuple(range(first, len(self.passages)))
 
     def field(self, name: str, value: object) -> None:
         if name in fields.LISTS_OF_TEXTS and isinstance(value, list):
@@ -132,7 +160,7 @@ class _Reader:
         if isinstance(value, str):
             self._count()
             if not fields.says_nothing(path, value):
-                into.append((path, value))
+                into.append((path, value, 0))
         elif isinstance(value, list):
             self._count()
             for index, item in enumerate(value):
@@ -147,7 +175,7 @@ class _Reader:
     def _key(self, name: str, into: list[Piece]) -> None:
         if fields.is_read_key(name):
             self._count()
-            into.append(((), name))
+            into.append(((), name, 0))
 
     def _keep(self, role: Role, pieces: Sequence[Piece]) -> None:
         passage = join(role, pieces)
@@ -169,10 +197,10 @@ def join(role: Role, pieces: Sequence[Piece]) -> Passage | None:
     texts: list[str] = []
     leaves: list[Leaf] = []
     position = 0
-    for path, text in pieces:
+    for path, text, offset in pieces:
         if not text or text.isspace():
             continue
-        leaves.append(Leaf(position, position + len(text), path))
+        leaves.append(Leaf(position, position + len(text), path, offset))
         texts.append(text)
         position += len(text) + 1
     return Passage(role, Content("\n".join(texts)), tuple(leaves)) if texts else None

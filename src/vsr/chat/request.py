@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vsr.chat.conversation import Conversation, read_conversation
 from vsr.chat.edit import Change, set_paths
 from vsr.chat.passages import read_passages
 from vsr.errors import InvalidRequest
@@ -24,8 +25,8 @@ MAX_METADATA_VALUE_BYTES = 1024
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """body: what to forward; edit it only through `chat.edit`. wants_usage: the client itself asked for
-    usage at the end of the stream. ask: indices of the passages with the text of the last user message
-    (what routing reads). unread: kinds of content that no head can read."""
+    usage at the end of the stream. ask: indices of the passages with a person's last words (what routing
+    reads), without what a harness wrote around them. unread: kinds of content that no head can read."""
 
     body: dict[str, Any] = field(repr=False)
     model: str
@@ -34,6 +35,7 @@ class ChatRequest:
     passages: tuple[Passage, ...]
     ask: tuple[int, ...]
     unread: tuple[str, ...]
+    conversation: Conversation = field(default_factory=Conversation)
 
 
 def parse_chat_request(body: dict[str, Any]) -> ChatRequest:
@@ -56,6 +58,7 @@ def parse_chat_request(body: dict[str, Any]) -> ChatRequest:
         passages=reading.passages,
         ask=reading.ask,
         unread=reading.unread,
+        conversation=read_conversation(body, reading.turns, reading.ends_with_person),
     )
 
 

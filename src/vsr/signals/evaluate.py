@@ -1,42 +1,38 @@
-"""All signals of one request: every configured rule, evaluated on what was read.
+"""The signals that come off the encoder's one pass: every such rule, evaluated on what was read.
 
-This is the whole of `signals` for a caller. Deciding what follows from signals is not done here.
+Deciding what follows from signals is not done here, nor is any text read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-
-from vsr.config.policy import Policy
-from vsr.facts import Entity, Passage, Readings, Signal
-from vsr.signals import domain, jailbreak, keyword, pii
-
-SignalMap = dict[tuple[str, str], Signal]
+from vsr.config.policy_signals import Signals
+from vsr.facts import Readings, Signal
+from vsr.signals import domain, fact_check, jailbreak, pii, user_feedback
+from vsr.signals.evidence import Evidence
 
 
-def compute_signals(
-    policy: Policy,
-    passages: Sequence[Passage],
-    ask: Collection[int],
-    readings: Readings | None,
-    encoder_error: str,
-    entities: Sequence[Entity],
-    operating_points: Mapping[str, float],
-) -> SignalMap:
-    """Every rule of `policy.signals`, keyed by type and name.
-
-    ask: indices of the passages that hold the routing text. readings None: the encoder could not
-    answer, `encoder_error` says why, and signals that need it carry that error.
-    """
-    rules = policy.signals
-    text = "\n".join(passages[index].text.reveal() for index in sorted(ask)) if rules.keywords else ""
-    signals = keyword.evaluate(rules.keywords, text)
-    error = "" if readings is not None else encoder_error or "the encoder did not answer"
-    signals += pii.evaluate(rules.piis, entities, ask, error)
+def from_readings(rules: Signals, evidence: Evidence, fallback: str) -> list[Signal]:
+    """fallback: the domain that holds when no other does. Without readings the signals carry the reason;
+    a jailbreak rule that asks the head for nothing is not among them."""
+    heads = tuple(rule for rule in rules.jailbreaks if rule.classifier)
+    signals = pii.evaluate(rules.piis, evidence.entities, evidence.ask, evidence.unread)
+    readings = evidence.readings
     if readings is None:
-        signals += [Signal("domain", rule.name, False, 0.0, error=error) for rule in rules.domains]
-        signals += [Signal("jailbreak", rule.name, False, 0.0, error=error) for rule in rules.jailbreaks]
-    else:
-        signals += domain.evaluate(rules.domains, readings.domain, policy.fallback_category)
-        signals += jailbreak.evaluate(rules.jailbreaks, readings.jailbreak, passages, ask, operating_points)
-    return {signal.key: signal for signal in signals}
+        unknown = [
+            *(("domain", rule.name) for rule in rules.domains),
+            *(("jailbreak", rule.name) for rule in heads),
+            *(("fact_check", rule.name) for rule in rules.fact_checks),
+            *(("user_feedback", rule.name) for rule in rules.feedbacks),
+        ]
+        return signals + [Signal(kind, name, False, 0.0, error=evidence.unread) for kind, name in unknown]
+    signals += domain.evaluate(rules.domains, readings.domain, fallback)
+    signals += jailbreak.evaluate(
+        heads, readings.jailbreak, evidence.passages, evidence.ask, evidence.operating_points
+    )
+    return signals + _about_the_ask(rules, readings, evidence)
+
+
+def _about_the_ask(rules: Signals, readings: Readings, evidence: Evidence) -> list[Signal]:
+    checks = fact_check.evaluate(rules.fact_checks, readings.fact_check)
+    feedback = user_feedback.evaluate(rules.feedbacks, readings.feedback, evidence.conversation)
+    return checks + feedback

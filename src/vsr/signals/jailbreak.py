@@ -20,6 +20,7 @@ class Decisive:
     risk: float
     threshold: float
     role: str = ""
+    disguise: str = ""
 
     @property
     def over(self) -> bool:
@@ -33,7 +34,9 @@ def decisive_window(
     decisive = Decisive(0.0, any_threshold)
     for window in windows:
         role = passages[window.passage].role
-        candidate = Decisive(window.risk, system_threshold if role == "system" else any_threshold, role)
+        candidate = Decisive(
+            window.risk, system_threshold if role == "system" else any_threshold, role, window.disguise
+        )
         if (candidate.over, candidate.risk) > (decisive.over, decisive.risk):
             decisive = candidate
     return decisive

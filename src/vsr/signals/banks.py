@@ -1,0 +1,93 @@
+"""The vectors of all examples that a policy's rules name, made once when its generation starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vsr.config.policy_signals import Scoring, Signals
+from vsr.encoder.classifiers import Embedder
+from vsr.signals.complexity import ComplexityBanks
+from vsr.signals.contrast import ContrastBanks
+from vsr.signals.embedding import EmbeddingBanks
+from vsr.signals.kb import LoadedBase, read_exemplars
+from vsr.signals.prototypes import Bank, Vector, make_bank
+
+Exemplars = Mapping[str, Mapping[str, Sequence[str]]]
+"""Knowledge base → label → texts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Banks:
+    """By the name of the rule, or of the knowledge base."""
+
+    embeddings: Mapping[str, EmbeddingBanks] = field(default_factory=dict)
+    complexities: Mapping[str, ComplexityBanks] = field(default_factory=dict)
+    contrasts: Mapping[str, ContrastBanks] = field(default_factory=dict)
+    preferences: Mapping[str, Bank] = field(default_factory=dict)
+    kbs: Mapping[str, LoadedBase] = field(default_factory=dict)
+
+
+NO_BANKS = Banks()
+
+
+async def load_banks(signals: Signals, embedder: Embedder) -> Banks:
+    """Raises ConfigError if a knowledge base cannot be read, and what the embedder raises."""
+    exemplars = {base.name: read_exemplars(base) for base in signals.knowledge_bases}
+    texts = list(dict.fromkeys(_texts(signals, exemplars)))
+    if not texts:
+        return NO_BANKS
+    vectors = await embedder.embed(texts, deadline=None)
+    return _Maker(dict(zip(texts, vectors, strict=True))).banks(signals, exemplars)
+
+
+def _texts(signals: Signals, exemplars: Exemplars) -> Iterable[str]:
+    for embedding in signals.embeddings:
+        yield from (*embedding.candidates, *embedding.negatives)
+    for complexity in signals.complexities:
+        yield from (*complexity.hard, *complexity.easy)
+    for jailbreak in signals.jailbreaks:
+        yield from (*jailbreak.attacks, *jailbreak.benign)
+    for preference in signals.preferences:
+        yield from preference.examples
+    for labels in exemplars.values():
+        for examples in labels.values():
+            yield from examples
+
+
+class _Maker:
+    def __init__(self, vectors: Mapping[str, Vector]) -> None:
+        self._vectors = vectors
+
+    def banks(self, signals: Signals, exemplars: Exemplars) -> Banks:
+        nearest = Scoring(cluster=False, aggregation="max")
+        return Banks(
+            embeddings={
+                rule.name: EmbeddingBanks(
+                    self._bank(rule.candidates, rule.scoring), self._bank(rule.negatives, rule.scoring)
+                )
+                for rule in signals.embeddings
+            },
+            complexities={
+                rule.name: ComplexityBanks(
+                    self._bank(rule.hard, rule.scoring), self._bank(rule.easy, rule.scoring)
+                )
+                for rule in signals.complexities
+            },
+            contrasts={
+                rule.name: ContrastBanks(self._bank(rule.attacks, nearest), self._bank(rule.benign, nearest))
+                for rule in signals.jailbreaks
+                if rule.contrast is not None
+            },
+            preferences={rule.name: self._bank(rule.examples, rule.scoring) for rule in signals.preferences},
+            kbs={
+                base.name: LoadedBase(
+                    base,
+                    {label: self._bank(texts, base.scoring) for label, texts in exemplars[base.name].items()},
+                )
+                for base in signals.knowledge_bases
+            },
+        )
+
+    def _bank(self, texts: Sequence[str], scoring: Scoring) -> Bank:
+        return make_bank([self._vectors[text] for text in texts], scoring)

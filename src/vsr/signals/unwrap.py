@@ -1,0 +1,184 @@
+"""What disguised stretches of a text say: one function a disguise, each yielding start, end and reading.
+
+Pure text in, pure text out. Which texts are worth the search is `disguise`'s to tell. What decodes to
+nothing readable is no disguise and is left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import html
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+Found = tuple[int, int, str]
+"""start and end in the text, and what stands there."""
+
+LEAST = 8
+"""Shorter readings say too little to be an attack."""
+LONGEST = 16_384
+NEAR = 200
+"""Characters of plain text that are read with a disguised word, since a sentence may be half disguised."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}(?![0-9A-Za-z])")
+_ESCAPES = re.compile(
+    r"(?:\\x[0-9A-Fa-f]{2}){4,}|(?:\\u[0-9A-Fa-f]{4}){4,}|(?:%[0-9A-Fa-f]{2}){6,}|(?:&#[xX]?[0-9A-Fa-f]{1,6};){4,}"
+)
+_SINGLES = re.compile(r"(?<![^\W_])[A-Za-z](?:[ .\-_*|/,+~]{1,6}[A-Za-z](?![^\W_])){4,}")
+_GAP = re.compile(r"[ .\-_*|/,+~]+")
+_LEET_WORD = re.compile(
+    r"(?<![\w@$])(?=[\w@$]*[A-Za-z])(?=[\w@$]*[0134578@$])[A-Za-z0134578@$]{3,}(?![\w@$])"
+)
+_LEET_WORDS = 3
+_LEET = str.maketrans("0134578@$", "oieastbas")
+_TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")
+_CLAUSE = re.compile('[^\n:;.!?"。：]{16,}')
+_INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF])
+_LOOKALIKES = str.maketrans(
+    "асеорхуіјѕԁһкмтвгпАСЕОРХУІЈЅНКМТВαεικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aceopxyijsdhkmtbrnACEOPXYIJSHKMTBaeiknoptuxwABEZHIKMNOPTYX",
+)
+_ODD = re.compile(
+    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff21-\uff5a\u2460-\u24ff\u2100-\u214f\U0001d400-\U0001d7ff\u0370-\u052f]"
+)
+
+
+def from_hex(text: str) -> Iterator[Found]:
+    """Hexadecimal of 24 digits and more, in pairs that may stand apart."""
+    for match in _HEX.finditer(text):
+        digits = re.sub(r"[^0-9A-Fa-f]", "", match.group().removeprefix("0x"))
+        reading = _readable(bytes.fromhex(digits[: 2 * LONGEST]))
+        if reading:
+            yield match.start(), match.end(), reading
+
+
+def from_base64(text: str) -> Iterator[Found]:
+    """Base64 of 24 characters and more, in both alphabets, its lines joined."""
+    for match in _BASE64.finditer(text):
+        letters = re.sub(r"[\r\n=]", "", match.group()).replace("-", "+").replace("_", "/")
+        letters = letters[: 4 * LONGEST // 3 // 4 * 4]
+        letters = letters[: len(letters) - (len(letters) % 4 == 1)]
+        reading = _readable(base64.b64decode(letters + "=" * (-len(letters) % 4)))
+        if reading:
+            yield match.start(), match.end(), reading
+
+
+def escaped(text: str) -> Iterator[Found]:
+    r"""Runs of `\x69`, `\u0069`, `%69` and `&#105;`."""
+    for match in _ESCAPES.finditer(text):
+        reading = _said(_unescaped(match.group()[: 8 * LONGEST]))
+        if reading:
+            yield match.start(), match.end(), reading
+
+
+def lettered(text: str) -> Iterator[Found]:
+    """`i g n o r e`: letters that stand alone. The commonest gap separates letters, any other words."""
+    spans = []
+    for match in _SINGLES.finditer(text):
+        run = match.group()[:LONGEST]
+        (usual, _), *_ = Counter(_GAP.findall(run)).most_common(1)
+        joined = _GAP.sub(lambda gap: "" if gap.group() == usual else " ", run)  # noqa: B023 - used at once
+        spans.append((match.start(), match.start() + len(run), joined))
+    yield from _in_context(text, spans)
+
+
+def substituted(text: str) -> Iterator[Found]:
+    """`1gn0r3`: at least three words of letters and the digits that look like letters."""
+    words = list(_LEET_WORD.finditer(text))
+    if len(words) >= _LEET_WORDS:
+        spans = [(word.start(), word.end(), word.group().translate(_LEET)) for word in words]
+        yield from _in_context(text, spans)
+
+
+def rotated(text: str) -> Iterator[Found]:
+    """Clauses that make more sense by rot13."""
+    yield from _clauses(text, lambda clause: codecs.encode(clause, "rot13"))
+
+
+def mirrored(text: str) -> Iterator[Found]:
+    """Clauses that make more sense from right to left."""
+    yield from _clauses(text, lambda clause: clause[::-1])
+
+
+def mixed(text: str) -> Iterator[Found]:
+    """Full-width, mathematical, enclosed and foreign look-alikes as the letters they look like; characters
+    that nobody sees left out."""
+    spans = [(m.start(), m.end(), _plain(m.group())) for m in _ODD.finditer(text)]
+    yield from _in_context(text, spans)
+
+
+def smuggled(text: str) -> Iterator[Found]:
+    """ASCII written in Unicode's invisible tag characters, which models read and people do not see."""
+    for match in _TAGS.finditer(text):
+        yield match.start(), match.end(), "".join(chr(ord(c) - 0xE0000) for c in match.group()[:LONGEST])
+
+
+def _clauses(text: str, turn: Callable[[str], str]) -> Iterator[Found]:
+    for match in _CLAUSE.finditer(text):
+        clause = match.group()
+        turned = turn(clause[:LONGEST])
+        if _common_words(turned) > max(1, _common_words(clause)):
+            yield match.start(), match.end(), turned
+
+
+def _common_words(text: str) -> int:
+    return sum(word in _COMMON for word in re.findall(r"[a-z]+", text[:LONGEST].lower()))
+
+
+_COMMON = frozenset(
+    (
+        *("the", "and", "you", "all", "your", "that", "this", "with", "for", "not", "are", "have", "from"),
+        *("of", "to", "in", "is", "it", "now", "tell", "me", "what", "previous", "instructions", "ignore"),
+    )
+)
+
+
+def _in_context(text: str, spans: list[tuple[int, int, str]]) -> Iterator[Found]:
+    """Spans that stand near one another and the text around them, with each span replaced."""
+    group: list[tuple[int, int, str]] = []
+    for span in chain(spans, [(len(text) + 2 * NEAR + LONGEST, 0, "")]):
+        apart = bool(group) and span[0] - group[-1][1] > 2 * NEAR
+        if group and (apart or span[1] - group[0][0] > LONGEST - 2 * NEAR):
+            start, end = max(0, group[0][0] - NEAR), min(len(text), group[-1][1] + NEAR)
+            pieces, at = [], start
+            for first, last, reading in group:
+                pieces += [text[at:first], reading]
+                at = last
+            yield start, end, "".join([*pieces, text[at:end]])
+            group = []
+        group.append(span)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).translate(_LOOKALIKES)
+
+
+def _unescaped(text: str) -> str:
+    if text.startswith("&"):
+        return html.unescape(text)
+    if text.startswith("%"):
+        return bytes.fromhex(text.replace("%", "")).decode("utf-8", "replace")
+    if text.startswith("\\x"):
+        return bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace")
+    return "".join(chr(int(code, 16)) for code in text.split("\\u")[1:])
+
+
+def _readable(data: bytes) -> str:
+    """The bytes as text, nothing if they are none."""
+    try:
+        return _said(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        # cut amid a character at the end, where the limit fell
+        return _said(data[: error.start].decode("utf-8")) if error.start > len(data) - 4 else ""
+
+
+def _said(text: str) -> str:
+    """The text if it is language: words with blanks between them, or characters that need none."""
+    letters = sum(character.isalpha() or character == " " for character in text)
+    blank = " " in text or any("\u3040" <= character <= "\u9fff" for character in text)
+    return text if len(text) >= LEAST and blank and letters >= 0.7 * len(text) else ""

@@ -1,0 +1,41 @@
+"""Texts as vectors by the bundle's own encoder, in the seat of any other embedder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from vsr.content import Content
+from vsr.encoder.encoder import Encoder
+from vsr.encoder.failures import EncoderFailed
+from vsr.facts import Passage, Readings
+from vsr.signals.prototypes import Vector
+
+_AT_ONCE: Final = 32
+"""Texts handed to the encoder's queue together; its batches are smaller."""
+
+
+class BundleEmbedder:
+    name = "bundle"
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.dimension = encoder.bundle.manifest.heads.embedding.dimension
+
+    async def embed(self, texts: Sequence[str], *, deadline: float | None) -> list[Vector]:
+        found: list[Vector] = []
+        for start in range(0, len(texts), _AT_ONCE):
+            some = texts[start : start + _AT_ONCE]
+            readings = await asyncio.gather(*(self._read(text, deadline) for text in some))
+            found += [_vector(reading) for reading in readings]
+        return found
+
+    async def _read(self, text: str, deadline: float | None) -> Readings:
+        return await self._encoder.read((Passage("user", Content(text), ()),), (0,), deadline=deadline)
+
+
+def _vector(readings: Readings) -> Vector:
+    if readings.embedding is None:
+        raise EncoderFailed("a blank text has no vector")
+    return readings.embedding

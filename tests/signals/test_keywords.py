@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.signals.asking import matched, only, rules
+from vsr.config.patterns import keyword_pattern, needle
+from vsr.signals.asked import Asked
+from vsr.signals.fuzzy import allowed_edits, edit_distance
+
+
+def keywords(*entries: str) -> str:
+    return "{keywords: [" + ", ".join(entries) + "]}"
+
+
+@given(
+    st.text("ab İıſßΣσ中文\n-.", max_size=30),
+    st.text("abİıſßσ中文-. ", min_size=1, max_size=6).map(str.strip).filter(bool),
+    st.booleans(),
+)
+def test_quick_search_finds_what_the_expression_finds(text: str, keyword: str, cased: bool) -> None:
+    pattern = keyword_pattern(keyword, cased)
+    assert (Asked(text).occurrences(needle(keyword), pattern) > 0) == (pattern.search(text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("please REFACTOR this", {"k"}),
+        ("refactoring is fun", set()),
+        ("unit\n  test", {"k"}),
+        ("帮我看看编译错误", {"k"}),
+        ("", set()),
+        ("\ud800 refactor \udfff", {"k"}),
+    ],
+)
+def test_literal_keywords_are_whole_words_in_any_script(text: str, found: set[str]) -> None:
+    policy = rules(keywords("{name: k, keywords: [refactor, unit test, 编译错误]}"))
+    if "\ud800" in text:
+        assert Asked(text).occurrences("refactor", keyword_pattern("refactor", False)) == 1
+        return
+    assert matched(policy, text or " ") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("how do I debug this function", True),
+        ("debugging functions", True),
+        ("the weather is nice", False),
+        ("这个算法太慢了", True),
+        ("今天天气很好", False),
+    ],
+)
+def test_bm25_finds_keywords_by_their_terms(text: str, found: bool) -> None:
+    policy = rules(keywords("{name: k, method: bm25, keywords: [debug, function, 排序算法]}"))
+    signal = only(policy, text)
+    assert signal.matched is found
+    assert signal.value is not None
+    assert (signal.value >= 0.1) is found
+
+
+def test_bm25_needs_every_keyword_for_and_and_more_terms_for_a_higher_threshold() -> None:
+    both = rules(keywords("{name: k, method: bm25, operator: AND, keywords: [neural network, gradient]}"))
+    assert not matched(both, "a neural thing")
+    assert matched(both, "the gradient of a neural network")
+    strict = "{name: k, method: bm25, bm25_threshold: 1.2, keywords: [neural network, gradient descent]}"
+    assert not matched(rules(keywords(strict)), "a neural thing")
+    assert matched(rules(keywords(strict)), "a neural network")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("this is urgnet!", True),
+        ("this is urgent", True),
+        ("credit crad number", True),
+        ("a kitchen", False),
+        ("nothing here", False),
+        ("这件事非常紧急", True),
+        ("今天天气很好", False),
+    ],
+)
+def test_ngrams_forgive_typing_errors(text: str, found: bool) -> None:
+    policy = rules(keywords("{name: k, method: ngram, keywords: [urgent, credit card, 紧急]}"))
+    assert bool(matched(policy, text)) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("my pasword is lost", True),
+        ("my credit crd", True),
+        ("my card", False),
+        ("as a rule", False),
+        ("请重置密马重置", False),
+        ("社会保险号吗", True),
+        ("社会保现号码", True),
+    ],
+)
+def test_fuzzy_keywords_allow_a_few_edits(text: str, found: bool) -> None:
+    policy = rules(
+        keywords("{name: k, fuzzy_match: true, keywords: [password, credit card, asap, 社会保险号码]}")
+    )
+    assert bool(matched(policy, text)) is found
+
+
+def test_a_large_fuzzy_threshold_is_a_similarity_as_the_reference_configuration_means_it() -> None:
+    policy = rules(keywords("{name: k, method: fuzzy, fuzzy_threshold: 82, keywords: [social security]}"))
+    assert matched(policy, "my sociel securty number")
+    assert not matched(policy, "a socket for serenity")
+
+
+@pytest.mark.parametrize(
+    ("length", "threshold", "edits"), [(3, 2, 0), (4, 2, 1), (5, 2, 1), (8, 2, 2), (15, 82, 2), (8, 100, 0)]
+)
+def test_short_words_must_be_right(length: int, threshold: float, edits: int) -> None:
+    assert allowed_edits(length, threshold) == edits
+
+
+@settings(deadline=None)  # the naive one is exponential
+@given(st.text("abc", max_size=5), st.text("abc", max_size=5), st.integers(1, 6))
+def test_edit_distance_is_levenshteins_up_to_the_limit(left: str, right: str, limit: int) -> None:
+    def naive(a: str, b: str) -> int:
+        if not a or not b:
+            return len(a) + len(b)
+        change = naive(a[1:], b[1:]) + (a[0] != b[0])
+        return min(change, naive(a[1:], b) + 1, naive(a, b[1:]) + 1)
+
+    assert edit_distance(left, right, limit) == min(naive(left, right), limit)
+
+
+@pytest.mark.parametrize("method", ["bm25", "ngram", "fuzzy"])
+def test_nor_holds_where_no_keyword_is_found(method: str) -> None:
+    policy = rules(keywords(f"{{name: k, method: {method}, operator: NOR, keywords: [password]}}"))
+    assert matched(policy, "good morning")
+    assert not matched(policy, "my password")
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, "ab " * 100_000, "中" * 200_000, "ignore-" * 50_000])
+def test_scorers_read_a_bounded_part_of_a_huge_text(text: str) -> None:
+    entries = [f"{{name: {m}, method: {m}, keywords: [password, 密码]}}" for m in ("bm25", "ngram", "fuzzy")]
+    assert matched(rules(keywords(*entries)), text) == set()
