@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from operator import ge, gt, le, lt
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vsr.config.policy import Branch, Decision, Leaf, Policy, RuleNode
-from vsr.decisions.engine import handles, match, matched_decisions, winner
+from vsr.config.predicate import Predicate
+from vsr.decisions.engine import match, matched_decisions, winner
 from vsr.facts import Signal
 
 MATH = Leaf("domain", "math")
@@ -98,32 +101,47 @@ def test_without_a_decision_that_holds_nobody_wins() -> None:
     assert winner(Policy(decisions=(Decision("a", rules=MATH),)), {}) is None
 
 
-def test_a_decision_reached_by_a_verdict_handles_it() -> None:
-    signals = SIGNALS | held(Signal("jailbreak", "attack", True, 0.97))
-    assert handles(ATTACK, signals, "jailbreak")
-    assert handles(Branch("OR", (MATH, Branch("AND", (ATTACK, URGENT)))), signals, "jailbreak")
-    assert not handles(ATTACK, signals, "pii")
+def test_a_predicate_compares_the_value_whether_the_signal_matched_or_not() -> None:
+    signals = held(Signal("structure", "lines", False, 0.0, value=12.0))
+    assert match(Leaf("structure", "lines", predicate=Predicate(gte=10, lt=20)), signals).confidence == 1.0
+    assert not match(Leaf("structure", "lines", predicate=Predicate(gt=12)), signals).matched
 
 
-def test_a_verdict_off_the_satisfied_part_of_the_tree_is_not_handled() -> None:
-    signals = SIGNALS | held(Signal("jailbreak", "attack", True, 0.97))
-    unmet = Branch("AND", (ATTACK, Leaf("domain", "law")))
-    assert not handles(Branch("OR", (MATH, unmet)), signals, "jailbreak")
-    assert not handles(unmet, signals, "jailbreak")
-    assert not handles(ATTACK, SIGNALS, "jailbreak")
-    assert not handles(None, signals, "jailbreak")
+def test_without_a_value_a_predicate_compares_the_confidence() -> None:
+    assert match(Leaf("domain", "math", predicate=Predicate(lte=0.8)), SIGNALS).matched
+    assert not match(Leaf("domain", "math", predicate=Predicate(lt=0.8)), SIGNALS).matched
 
 
-def test_a_verdict_under_a_not_is_not_handled() -> None:
-    signals = SIGNALS | held(Signal("jailbreak", "attack", True, 0.97))
-    double = Branch("NOT", (Branch("NOT", (ATTACK,)),))
-    assert match(double, signals).matched
-    assert not handles(double, signals, "jailbreak")
-    assert not handles(Branch("NOT", (ATTACK,)), SIGNALS, "jailbreak")
+def test_a_predicate_on_a_label_compares_the_labels_value() -> None:
+    signals = held(Signal("classifier", "tone", False, 0.1, labels={"angry": 0.7}))
+    assert match(Leaf("classifier", "tone", label="angry", predicate=Predicate(gte=0.5)), signals).matched
+    assert not match(Leaf("classifier", "tone", label="calm", predicate=Predicate(gte=0.0)), signals).matched
+
+
+def test_a_label_without_a_predicate_must_be_the_signals() -> None:
+    signals = held(Signal("complexity", "maths", True, 0.6, label="hard"))
+    assert match(Leaf("complexity", "maths", label="hard"), signals).confidence == 0.6
+    assert not match(Leaf("complexity", "maths", label="easy"), signals).matched
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_number_is_within_no_bounds(value: float) -> None:
+    assert not Predicate(gte=0).holds(value)
+    assert not Predicate(lte=0).holds(value)
 
 
 NAMES = ("a", "b", "c", "d")
-leaves = st.builds(Leaf, st.just("t"), st.sampled_from(NAMES), st.sampled_from(("match", "no_match")))
+LABELS = ("", "", "x", "y")
+bounds = st.none() | st.sampled_from((0.0, 0.25, 0.5, 1.0))
+predicates = st.builds(Predicate, bounds, bounds, bounds, bounds)
+leaves = st.builds(
+    Leaf,
+    st.just("t"),
+    st.sampled_from(NAMES),
+    st.sampled_from(("match", "no_match")),
+    st.sampled_from(LABELS),
+    st.none() | predicates,
+)
 trees: st.SearchStrategy[RuleNode] = st.recursive(
     leaves,
     lambda nodes: st.one_of(
@@ -132,17 +150,44 @@ trees: st.SearchStrategy[RuleNode] = st.recursive(
     ),
     max_leaves=8,
 )
-signal_maps = st.dictionaries(
+values = st.none() | st.sampled_from((0.0, 0.25, 0.3, 0.5, 1.0, math.nan))
+made = st.builds(
+    Signal,
+    st.just("t"),
     st.sampled_from(NAMES),
-    st.tuples(st.booleans(), st.floats(0, 1), st.sampled_from(("", "", "broken"))),
-).map(lambda made: held(*(Signal("t", name, m and not e, c, error=e) for name, (m, c, e) in made.items())))
+    st.booleans(),
+    st.sampled_from((0.0, 0.25, 0.3, 1.0)),
+    label=st.sampled_from(LABELS),
+    error=st.sampled_from(("", "", "broken")),
+    value=values,
+    labels=st.dictionaries(st.sampled_from(("x", "y")), st.sampled_from((0.0, 0.25, 0.7))),
+)
+signal_maps = st.lists(made, max_size=5).map(lambda signals: held(*signals))
+
+
+def naive_leaf(leaf: Leaf, signals: dict[tuple[str, str], Signal]) -> tuple[bool, float]:
+    signal = signals.get((leaf.type, leaf.name), Signal(leaf.type, leaf.name, False, error="absent"))
+    if signal.error:
+        return leaf.on_error == "match", 1.0
+    if leaf.predicate is None:
+        return signal.matched and leaf.label in ("", signal.label), signal.confidence
+    raw = signal.value if signal.value is not None else signal.confidence
+    value = signal.labels.get(leaf.label) if leaf.label else raw
+    if value is None or not math.isfinite(value):
+        return False, 1.0
+    tests = (
+        (leaf.predicate.gt, gt),
+        (leaf.predicate.gte, ge),
+        (leaf.predicate.lt, lt),
+        (leaf.predicate.lte, le),
+    )
+    return all(bound is None or holds(value, bound) for bound, holds in tests), 1.0
 
 
 def naive(node: RuleNode, signals: dict[tuple[str, str], Signal]) -> tuple[bool, float]:
     """The definition, written down without a thought for speed."""
     if isinstance(node, Leaf):
-        signal = signals.get((node.type, node.name), Signal(node.type, node.name, False, error="absent"))
-        return (node.on_error == "match", 1.0) if signal.error else (signal.matched, signal.confidence)
+        return naive_leaf(node, signals)
     children = [naive(child, signals) for child in node.children]
     if node.operator == "NOT":
         return not children[0][0], 1.0
@@ -151,6 +196,21 @@ def naive(node: RuleNode, signals: dict[tuple[str, str], Signal]) -> tuple[bool,
         return all(matched for matched, _ in children), mean
     confidences = [confidence for matched, confidence in children if matched]
     return bool(confidences), max(confidences, default=0.0)
+
+
+def naive_order(policy: Policy, signals: dict[tuple[str, str], Signal]) -> list[str]:
+    held_ones = []
+    for one in policy.decisions:
+        matched, confidence = (True, 0.0) if one.rules is None else naive(one.rules, signals)
+        if matched:
+            held_ones.append((one, confidence))
+    if any(one.tier for one in policy.decisions):
+        held_ones.sort(key=lambda pair: (pair[0].tier, -pair[1], -pair[0].priority, pair[0].name))
+    elif policy.strategy == "confidence":
+        held_ones.sort(key=lambda pair: (-pair[1], -pair[0].priority, pair[0].name))
+    else:
+        held_ones.sort(key=lambda pair: (-pair[0].priority, -pair[1], pair[0].name))
+    return [one.name for one, _ in held_ones]
 
 
 @given(trees, signal_maps)
@@ -163,9 +223,21 @@ def test_the_engine_agrees_with_the_definition(
     assert result.confidence == pytest.approx(confidence if matched else 0.0)
 
 
-@given(trees, signal_maps)
-def test_only_a_tree_that_holds_handles_anything(
-    tree: RuleNode, signals: dict[tuple[str, str], Signal]
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    names = draw(st.lists(st.sampled_from("pqrstuvw"), unique=True, max_size=6))
+    small = st.integers(0, 2)
+    tiers = draw(st.sampled_from((st.just(0), small)))
+    decisions = tuple(Decision(name, draw(small), draw(tiers), draw(st.none() | trees)) for name in names)
+    return Policy(decisions=decisions, strategy=draw(st.sampled_from(("priority", "confidence"))))
+
+
+@settings(max_examples=50)
+@given(policies(), signal_maps)
+def test_the_order_among_decisions_agrees_with_the_definition(
+    policy: Policy, signals: dict[tuple[str, str], Signal]
 ) -> None:
-    if handles(tree, signals, "t"):
-        assert match(tree, signals).rules
+    names = [matched.decision.name for matched in matched_decisions(policy, signals)]
+    assert names == naive_order(policy, signals)
+    first = winner(policy, signals)
+    assert (first.decision.name if first else None) == (names[0] if names else None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from vsr.config.policy import Branch, Decision, Leaf, ModelRef, Policy
+from vsr.config.policy import Band, Bands, Branch, Decision, Input, Leaf, ModelRef, Policy, Projections, Score
+from vsr.config.predicate import Predicate
 from vsr.content import Content
 from vsr.decisions.trace import Trace, trace
 from vsr.facts import Coverage, Entity, Facts, Passage, Readings, Signal
@@ -14,6 +15,8 @@ from vsr.route import Finding, Route, SystemPrompt
 MATH = Leaf("domain", "math")
 URGENT = Leaf("keyword", "urgent")
 ATTACK = Leaf("jailbreak", "attack")
+HARD = Leaf("complexity", "task", label="hard")
+BAND = Band("deep", Predicate(gte=0.4))
 
 POLICY = Policy(
     decisions=(
@@ -55,7 +58,7 @@ def traced() -> Trace:
         ),
         scores={"math-7b": 0.9},
     )
-    return trace(POLICY, facts, route)
+    return trace(POLICY, facts, lambda _: route)
 
 
 def why(name: str) -> str:
@@ -87,6 +90,35 @@ def test_a_rule_tree_shows_which_leaves_held() -> None:
     ]
 
 
+def test_an_unmet_predicate_says_what_the_value_is() -> None:
+    leaf = Leaf("structure", "lines", predicate=Predicate(gte=10))
+    policy = Policy(decisions=(Decision("long", rules=leaf), Decision("hard", rules=HARD)))
+    signals = (
+        Signal("structure", "lines", True, value=3.0),
+        Signal("complexity", "task", True, 0.4, label="easy"),
+    )
+    facts = Facts((), None, {signal.key: signal for signal in signals})
+    told = trace(policy, facts, lambda _: Route("forward", "auto")).decisions
+    assert [decision.why for decision in told] == [
+        "structure:lines is 3, not >= 10",
+        "complexity:task:hard does not hold: the label is easy",
+    ]
+
+
+def test_annotations_and_projected_signals_are_told() -> None:
+    steps = (Score("effort", (Input("domain", "math", 0.5),)), Bands("m", "effort", (BAND,)))
+    policy = Policy(
+        projections=Projections(steps=steps),
+        decisions=(Decision("deep", rules=Leaf("projection", "deep"), annotations={"owner": "me"}),),
+    )
+    facts = Facts((), None, {SIGNALS[0].key: SIGNALS[0]})
+    told = trace(policy, facts, lambda _: Route("forward", "auto")).as_dict()
+    assert told["scores"] == {"effort": [0.5, 0.5]}
+    assert told["decisions"][0]["annotations"] == {"owner": "me"}
+    assert told["decisions"][0]["matched_rules"] == ["projection:deep"]
+    assert told["signals"][1]["detail"] == "effort is 0.500"
+
+
 def test_a_trace_is_plain_json_and_complete() -> None:
     told = json.loads(json.dumps(traced().as_dict()))
     assert told["categories"] == {"math": 0.91, "law": 0.09}
@@ -96,7 +128,7 @@ def test_a_trace_is_plain_json_and_complete() -> None:
     assert told["selection_scores"] == {"math-7b": 0.9}
     assert told["seconds"] == {"judge": 0.003, "encoder": 0.002}
     assert [finding["guard"] for finding in told["findings"]] == ["jailbreak", "pii"]
-    assert told["route"]["plugins"] == ["SystemPrompt"]
+    assert told["route"]["plugins"] == ["system_prompt"]
     assert len(told["decisions"]) == 5
     assert len(told["signals"]) == 4
 
@@ -106,9 +138,8 @@ def test_a_trace_holds_no_text() -> None:
 
 
 def test_without_readings_the_trace_says_why() -> None:
-    told = trace(
-        POLICY, Facts((), None, {}, encoder_error="overloaded"), Route("unavailable", "auto")
-    ).as_dict()
+    facts, route = Facts((), None, {}, encoder_error="overloaded"), Route("unavailable", "auto")
+    told = trace(POLICY, facts, lambda _: route).as_dict()
     assert told["encoder_error"] == "overloaded"
     assert told["coverage"] is None
     assert told["winner"] == "calm"

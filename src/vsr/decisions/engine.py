@@ -1,8 +1,9 @@
 """Rule trees over signals, and which decision wins. Pure, and the same for live traffic and traces.
 
-Confidences as in the original: a leaf has its signal's; AND the mean of its children, OR the maximum
-of those that hold, NOT 1.0; a decision without rules holds with 0. An unavailable signal counts as
-its leaf's `on_error` says, with confidence 1.0 when that is `match`.
+Confidences as in the original: a leaf has its signal's, with a predicate 1.0; AND the mean of its
+children, OR the maximum of those that hold, NOT 1.0; a decision without rules holds with 0. An
+unavailable signal counts as its leaf's `on_error` says, with confidence 1.0 when that is `match`.
+Signals are those that `projections.project` left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vsr.config.policy import Decision, Leaf, Policy, RuleNode
+from vsr.decisions.projections import leaf_value
 from vsr.facts import Signal
 
 Signals = Mapping[tuple[str, str], Signal]
@@ -46,31 +48,48 @@ def match(node: RuleNode | None, signals: Signals) -> Match:
 
 def matched_decisions(policy: Policy, signals: Signals) -> list[Matched]:
     """Every decision that holds, best first."""
-    return [_matched(decision, signals) for _, decision in _ranked(policy, signals)]
+    held = [
+        (confidence, decision)
+        for decision in policy.decisions
+        if (confidence := _holds(decision, signals)) != _NO_MATCH
+    ]
+    held.sort(key=_order(policy))
+    return [_matched(decision, signals) for _, decision in held]
 
 
 def winner(policy: Policy, signals: Signals) -> Matched | None:
-    ranked = _ranked(policy, signals)
-    return _matched(ranked[0][1], signals) if ranked else None
+    """The first of `matched_decisions`, without asking those that could not be better."""
+    best: tuple[float, Decision] | None = None
+    rank: int | None = None
+    of, order = _rank(policy), _order(policy)
+    for decision in sorted(policy.decisions, key=of):
+        if rank is not None and of(decision) != rank:
+            break
+        confidence = _holds(decision, signals)
+        if confidence == _NO_MATCH:
+            continue
+        rank, held = of(decision), (confidence, decision)
+        if best is None or order(held) < order(best):
+            best = held
+    return _matched(best[1], signals) if best else None
 
 
-def handles(node: RuleNode | None, signals: Signals, signal_type: str) -> bool:
-    """Whether a decision with this tree was reached because of a signal of `signal_type`.
+def _rank(policy: Policy) -> Callable[[Decision], int]:
+    """What comes before everything else in the order, so that later ranks need not be asked."""
+    if has_tiers(policy):
+        return lambda decision: decision.tier
+    if policy.strategy == "confidence":
+        return lambda decision: 0
+    return lambda decision: -decision.priority
 
-    True iff such a leaf holds on the part of the tree that holds, under no NOT: the decision then
-    knows of the verdict and takes care of it.
-    """
-    if node is None or _confidence(node, signals) == _NO_MATCH:
-        return False
-    if isinstance(node, Leaf):
-        return node.type == signal_type
-    # A NOT that holds has no child that holds, so nothing below it is found here.
-    return any(handles(child, signals, signal_type) for child in node.children)
+
+def has_tiers(policy: Policy) -> bool:
+    return any(decision.tier > 0 for decision in policy.decisions)
 
 
 def leaf_label(leaf: Leaf, signal: Signal | None = None) -> str:
-    label = f":{signal.label}" if signal is not None and signal.label else ""
-    return f"{leaf.type}:{leaf.name}{label}"
+    label = leaf.label or (signal.label if signal is not None else "")
+    return f"{leaf.type}:{leaf.name}" + (f":{label}" if label else "")
 
 
 def _matched(decision: Decision, signals: Signals) -> Matched:
@@ -78,19 +97,12 @@ def _matched(decision: Decision, signals: Signals) -> Matched:
     return Matched(decision, held.confidence, held.rules)
 
 
-def _ranked(policy: Policy, signals: Signals) -> list[tuple[float, Decision]]:
-    """Only confidences are computed here: this runs for every request over every decision."""
-    held = []
-    for decision in policy.decisions:
-        confidence = 0.0 if decision.rules is None else _confidence(decision.rules, signals)
-        if confidence != _NO_MATCH:
-            held.append((confidence, decision))
-    held.sort(key=_order(policy))
-    return held
+def _holds(decision: Decision, signals: Signals) -> float:
+    return 0.0 if decision.rules is None else _confidence(decision.rules, signals)
 
 
 def _order(policy: Policy) -> Callable[[tuple[float, Decision]], tuple[float | str, ...]]:
-    if any(decision.tier > 0 for decision in policy.decisions):
+    if has_tiers(policy):
         return lambda item: (item[1].tier, -item[0], -item[1].priority, item[1].name)
     if policy.strategy == "confidence":
         return lambda item: (-item[0], -item[1].priority, item[1].name)
@@ -100,10 +112,14 @@ def _order(policy: Policy) -> Callable[[tuple[float, Decision]], tuple[float | s
 def _confidence(node: RuleNode, signals: Signals) -> float:
     """The confidence a tree holds with, or `_NO_MATCH`. Stops at the first child that settles it."""
     if isinstance(node, Leaf):
-        signal = signals.get((node.type, node.name))
+        signal = signals.get(node.key)
         if signal is None or signal.error:
             return 1.0 if node.on_error == "match" else _NO_MATCH
-        return signal.confidence if signal.matched else _NO_MATCH
+        if node.predicate is None:
+            held = signal.matched and (not node.label or node.label == signal.label)
+            return signal.confidence if held else _NO_MATCH
+        value = leaf_value(signal, node.label)
+        return 1.0 if value is not None and node.predicate.holds(value) else _NO_MATCH
     if node.operator == "AND":
         total = 0.0
         for child in node.children:
@@ -124,7 +140,7 @@ def _held(node: RuleNode, signals: Signals) -> list[str]:
     if _confidence(node, signals) == _NO_MATCH:
         return []
     if isinstance(node, Leaf):
-        return [leaf_label(node, signals.get((node.type, node.name)))]
+        return [leaf_label(node, signals.get(node.key))]
     if node.operator == "NOT":
         return []
     return [label for child in node.children for label in _held(child, signals)]

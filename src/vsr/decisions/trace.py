@@ -1,7 +1,7 @@
 """Why a request went where it went: facts, rules and route told as one value, built on demand.
 
 `vsr explain` prints it and the eval endpoint returns it. It holds types, counts and scores, never
-text. Nothing is decided here: the outcome is the route's, and the rules are asked again.
+text. Nothing is decided here: the outcome is what `choose` says, and the rules are asked again.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vsr.config.policy import Decision, Leaf, Policy, RuleNode
-from vsr.decisions.engine import leaf_label, match, matched_decisions
+from vsr.decisions.engine import Signals, has_tiers, leaf_label, match, matched_decisions
+from vsr.decisions.flips import Choose, Flip, flips
+from vsr.decisions.plain import coverage_as_dict, finding_as_dict, route_as_dict, signal_as_dict
+from vsr.decisions.projections import Interval, leaf_value, project
 from vsr.facts import Coverage, Facts, Signal
-from vsr.route import Finding, Route
+from vsr.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class TracedDecision:
     rules: TracedRule | None
     matched_rules: tuple[str, ...]
     why: str
+    annotations: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -59,17 +63,22 @@ class TracedDecision:
             "matched_rules": list(self.matched_rules),
             "rules": self.rules.as_dict() if self.rules else None,
             "why": self.why,
+            "annotations": dict(self.annotations),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """entities: counts by type. categories: the domain head's probabilities, likeliest first.
+    """signals: as the decisions saw them, projections among them. scores: of the projections.
+    flips: for each signal alone, from which value on the choice would have been another.
+    entities: counts by type. categories: the domain head's probabilities, likeliest first.
     seconds: time to judge, keyed by stage (`judge` the whole, `encoder` the pass inside it)."""
 
     route: Route
     signals: tuple[Signal, ...]
+    scores: Mapping[str, Interval]
     decisions: tuple[TracedDecision, ...]
+    flips: tuple[Flip, ...]
     winner: str
     runner_up: str
     categories: Mapping[str, float]
@@ -82,30 +91,37 @@ class Trace:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "route": _route_as_dict(self.route),
-            "signals": [_signal_as_dict(signal) for signal in self.signals],
+            "route": route_as_dict(self.route),
+            "signals": [signal_as_dict(signal) for signal in self.signals],
+            "scores": {name: [score.low, score.high] for name, score in self.scores.items()},
             "decisions": [decision.as_dict() for decision in self.decisions],
+            "flips": [flip.as_dict() for flip in self.flips],
             "winner": self.winner,
             "runner_up": self.runner_up,
-            "findings": [_finding_as_dict(finding) for finding in self.route.findings],
+            "findings": [finding_as_dict(finding) for finding in self.route.findings],
             "selection_scores": dict(self.route.scores),
             "categories": dict(self.categories),
             "entities": dict(self.entities),
-            "coverage": _coverage_as_dict(self.coverage),
+            "coverage": coverage_as_dict(self.coverage),
             "operating_points": dict(self.operating_points),
             "encoder_error": self.encoder_error,
             "seconds": dict(self.seconds),
         }
 
 
-def trace(policy: Policy, facts: Facts, route: Route) -> Trace:
-    ranked = [matched.decision.name for matched in matched_decisions(policy, facts.signals)]
+def trace(policy: Policy, facts: Facts, choose: Choose) -> Trace:
+    """policy: of the recipe that was asked. choose: signals as they were judged → the route."""
+    projected = project(policy.projections, facts.signals)
+    signals = projected.signals
+    ranked = [matched.decision.name for matched in matched_decisions(policy, signals)]
     readings = facts.readings
     probabilities = readings.domain if readings else {}
     return Trace(
-        route=route,
-        signals=tuple(facts.signals.values()),
-        decisions=tuple(_decision(decision, policy, facts, ranked) for decision in policy.decisions),
+        route=choose(facts.signals),
+        signals=tuple(signals.values()),
+        scores=projected.scores,
+        decisions=tuple(_decision(decision, policy, signals, ranked) for decision in policy.decisions),
+        flips=flips(policy, facts.signals, choose),
         winner=ranked[0] if ranked else "",
         runner_up=ranked[1] if len(ranked) > 1 else "",
         categories=dict(sorted(probabilities.items(), key=lambda item: -item[1])),
@@ -117,15 +133,15 @@ def trace(policy: Policy, facts: Facts, route: Route) -> Trace:
     )
 
 
-def _decision(decision: Decision, policy: Policy, facts: Facts, ranked: list[str]) -> TracedDecision:
-    held = match(decision.rules, facts.signals)
-    rules = _rule(decision.rules, facts) if decision.rules else None
+def _decision(decision: Decision, policy: Policy, signals: Signals, ranked: list[str]) -> TracedDecision:
+    held = match(decision.rules, signals)
+    rules = _rule(decision.rules, signals) if decision.rules else None
     if not held.matched:
         why = rules.why if rules else ""
     elif decision.name == ranked[0]:
         why = ""
     else:
-        order = "tier" if any(other.tier > 0 for other in policy.decisions) else policy.strategy
+        order = "tier" if has_tiers(policy) else policy.strategy
         why = f"holds, but {ranked[0]} comes first by {order}"
     return TracedDecision(
         name=decision.name,
@@ -136,16 +152,17 @@ def _decision(decision: Decision, policy: Policy, facts: Facts, ranked: list[str
         rules=rules,
         matched_rules=held.rules,
         why=why,
+        annotations=decision.annotations,
     )
 
 
-def _rule(node: RuleNode, facts: Facts) -> TracedRule:
-    held = match(node, facts.signals)
+def _rule(node: RuleNode, signals: Signals) -> TracedRule:
+    held = match(node, signals)
     if isinstance(node, Leaf):
-        signal = facts.signals.get((node.type, node.name))
+        signal = signals.get(node.key)
         why = "" if held.matched else _why_leaf(node, signal)
         return TracedRule(leaf_label(node, signal), held.matched, held.confidence, why)
-    children = tuple(_rule(child, facts) for child in node.children)
+    children = tuple(_rule(child, signals) for child in node.children)
     why = "" if held.matched else _why_branch(node.operator, children)
     return TracedRule(node.operator, held.matched, held.confidence, why, children)
 
@@ -156,7 +173,12 @@ def _why_leaf(leaf: Leaf, signal: Signal | None) -> str:
         return f"{name} was not computed"
     if signal.error:
         return f"{name} is unavailable: {signal.error}"
-    if signal.threshold is not None:
+    if leaf.predicate is not None:
+        value = leaf_value(signal, leaf.label)
+        return f"{name} has no value" if value is None else f"{name} is {value:g}, not {leaf.predicate}"
+    if signal.matched:
+        return f"{name} does not hold: the label is {signal.label or 'none'}"
+    if signal.threshold is not None and signal.confidence < signal.threshold:
         return f"{name} is {signal.confidence:.2f}, below {signal.threshold:.2f}"
     return f"{name} does not hold" + (f" ({signal.detail})" if signal.detail else "")
 
@@ -172,61 +194,3 @@ def _phrase(node: TracedRule) -> str:
     if not node.children:
         return node.rule
     return f"{node.rule}({', '.join(_phrase(child) for child in node.children)})"
-
-
-def _signal_as_dict(signal: Signal) -> dict[str, Any]:
-    return {
-        "type": signal.type,
-        "name": signal.name,
-        "matched": signal.matched,
-        "confidence": signal.confidence,
-        "threshold": signal.threshold,
-        "label": signal.label,
-        "detail": signal.detail,
-        "error": signal.error,
-    }
-
-
-def _finding_as_dict(finding: Finding) -> dict[str, Any]:
-    return {
-        "guard": finding.guard,
-        "state": finding.state,
-        "score": finding.score,
-        "threshold": finding.threshold,
-        "types": list(finding.types),
-        "shadow": finding.shadow,
-        "reason": finding.reason,
-    }
-
-
-def _coverage_as_dict(coverage: Coverage | None) -> dict[str, Any] | None:
-    if coverage is None:
-        return None
-    return {
-        "tokens": coverage.tokens,
-        "windows": coverage.windows,
-        "memo_hits": coverage.memo_hits,
-        "domain_tokens": coverage.domain_tokens,
-        "unread": list(coverage.unread),
-    }
-
-
-def _route_as_dict(route: Route) -> dict[str, Any]:
-    """The plugins by name only: their texts are the operator's and may be long."""
-    return {
-        "outcome": route.outcome,
-        "requested_model": route.requested_model,
-        "model": route.model,
-        "model_id": route.model_id,
-        "backends": list(route.backends),
-        "decision": route.decision,
-        "confidence": route.confidence,
-        "category": route.category,
-        "category_confidence": route.category_confidence,
-        "algorithm": route.algorithm,
-        "reasoning": route.reasoning,
-        "reasoning_effort": route.reasoning_effort,
-        "plugins": [type(plugin).__name__ for plugin in route.plugins],
-        "masked": dict(sorted(Counter(entity.type for entity in route.mask).items())),
-        "reason": route.reason,
-    }
