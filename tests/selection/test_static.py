@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vsr.config.policy import DomainRule, ModelRef, ModelScore, Policy, Signals
-from vsr.selection.static import Choice, select, select_by_category
+from vsr.selection.choice import Choice
+from vsr.selection.static import select, select_by_category
 
 MATH = DomainRule(
     "math",

@@ -6,28 +6,13 @@ wins, else the first. Without a decision the category's best score alone chooses
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from vsr.config.policy import ModelRef, ModelScore, Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A chosen model. scores: what the choice was made by, keyed by model name (LoRA name if it has
-    one), empty when there was nothing to compare. effort "" leaves it to the configured default."""
-
-    model: str
-    lora: str = ""
-    reasoning: bool = False
-    effort: str = ""
-    algorithm: str = "static"
-    scores: Mapping[str, float] = field(default_factory=dict)
+from vsr.selection.choice import Choice
 
 
 def select(candidates: tuple[ModelRef, ...], category: str, policy: Policy) -> Choice:
     """`candidates` must not be empty. Reasoning is on if the candidate or its score asks for it."""
-    scored = [(score, ref) for ref in candidates if (score := _score_of(ref, category, policy))]
+    scored = [(score, ref) for ref in candidates if (score := score_of(ref, category, policy))]
     if not scored:
         ref = candidates[0]
         return Choice(ref.model, ref.lora, ref.use_reasoning, ref.reasoning_effort)
@@ -60,7 +45,7 @@ def _scores(category: str, policy: Policy) -> tuple[ModelScore, ...]:
     return next((rule.model_scores for rule in policy.signals.domains if rule.name == category), ())
 
 
-def _score_of(ref: ModelRef, category: str, policy: Policy) -> ModelScore | None:
+def score_of(ref: ModelRef, category: str, policy: Policy) -> ModelScore | None:
     fitting = [
         score
         for score in _scores(category, policy)
