@@ -1,0 +1,1 @@
+"""Algorithms that call several models for one request, and bring back one answer."""
