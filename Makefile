@@ -4,6 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON_BENCH ?= $(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CODE := src tests benchmarks
 
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c '$(USABLE)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types layers unit envoy-tests bench lock clean
+.PHONY: help serve test format lint types layers unit envoy-tests bench bench-encoder lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +47,9 @@ envoy-tests: $(VENV)/.dev ## the tests with the real Envoy
 
 bench: $(VENV)/.dev ## measure on this machine; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-encoder: $(VENV)/.dev ## measure the encoder alone: make bench-encoder [PYTHON_BENCH=python with torch]
+	$(PYTHON_BENCH) -m benchmarks.encoder $(ARGS)
 
 lock: $(VENV)/.uv ## renew the locked versions
 	@for set in dev:"--group dev" serve: envoy:"--extra envoy"; do \

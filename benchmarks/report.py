@@ -74,7 +74,7 @@ def markdown(result: dict[str, Any]) -> str:
         [
             "# What the router adds",
             "",
-            _where(result),
+            where(result),
             "",
             "Milliseconds over going direct to the same simulated model; one door at a time, all heads,"
             " every prompt distinct.",
@@ -89,7 +89,7 @@ def markdown(result: dict[str, Any]) -> str:
     )
 
 
-def _where(result: dict[str, Any]) -> str:
+def where(result: dict[str, Any]) -> str:
     here = result["machine"]
     features = ", ".join(here["features"]) or "no special instructions"
     return (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import encoder_report
 from benchmarks.client import Answer
+from benchmarks.encoder import growth
 from benchmarks.prompts import PromptMaker
 from benchmarks.report import percentile
 
@@ -40,3 +42,31 @@ def test_an_answer_is_whole_at_its_last_byte_and_not_before(raw: bytes, status: 
     whole = [answer.feed(raw[index : index + 1]) for index in range(len(raw))]
     assert whole == [False] * (len(raw) - 1) + [True]
     assert answer.status == status
+
+
+def test_growth_in_a_straight_line_is_told_from_growth_that_is_none() -> None:
+    straight = growth({512: 11.0, 2048: 41.72, 8192: 164.6})
+    assert straight["ms_per_1000_tokens"] == pytest.approx(20, rel=0.01)
+    assert straight["r_squared"] > 0.9999
+    assert growth({512: 1.0, 8192: 256.0, 32768: 4096.0})["r_squared"] < 0.99
+
+
+def test_the_encoders_table_says_what_was_not_measured() -> None:
+    one = {"p50": 1.0, "p99": 2.0, "n": 3.0}
+    here = {"cores": 2, "processor": "one", "features": [], "memory_gib": 1, "system": "a system"}
+    here |= {"python": "3", "openvino": "1", "vsr": "1", "load_before": 0}
+    text = encoder_report.markdown(
+        {
+            "date": "today",
+            "machine": here,
+            "bundle": {"name": "tiny", "version": "1"},
+            "latency_ms": {32: one},
+            "growth": {"ms_per_1000_tokens": 20.0, "ms_at_0": 1.0, "r_squared": 1.0},
+            "throughput": {64: {"encoder": 90.0, "bare": 100.0, "ratio": 0.9}},
+            "short_beside_long": {"alone": one, "beside": one, "p99_ratio": 1.0},
+            "original": {"note": "not measured"},
+        }
+    )
+    assert "| 32 | 1.00 | 2.00 | 3 | – | – |" in text
+    assert "not measured" in text
+    assert "| 64 | 90 | 100 | 0.90 |" in text

@@ -2,20 +2,27 @@
 
     VSRError
     ├── ConfigError              a configuration file is wrong (file, line, fix)
+    │   └── RestartNeeded        it is right, but a running router cannot change to it
+    ├── NotSaved                 a configuration file cannot be written
+    ├── Stale                    a configuration file is not what somebody who changes it believes
     ├── BundleError              an encoder bundle is missing, broken or foreign
+    ├── EvaluationError          what a bundle was to be measured or calibrated on does not do
     ├── EnvoyError               Envoy is not installed, does not start or died
     └── RequestError             one request cannot be served; has a status and an OpenAI body
         ├── InvalidRequest       400  malformed JSON, missing fields, wrong types
         ├── Unauthenticated      401  no or a wrong key
         ├── Refused              403  a guard or a policy said no
+        ├── Forbidden            403  a token whose role may not do this
         ├── NotFound             404  unknown path
         ├── ModelNotFound        404  unknown model name (status configurable)
         ├── MethodNotAllowed     405
+        ├── Conflict             409  what is to be changed is not in the state for it
         ├── TooLarge             413  body or prompt over a limit
         ├── UnsupportedEncoding  415  a content-encoding we do not decode
         ├── RateLimited          429  a client exceeded its share
         ├── ClientGone           499  the client closed the connection; nobody reads this
         ├── InternalError        500  a bug of ours
+        ├── StorageFailed        500  a file could not be written; 507 if the disk is full
         ├── BadBackend           502  refused, died or answered garbage
         ├── Overloaded           503  our own queues are full
         ├── Unavailable          503  a guard could not judge (safety fails closed), or draining
@@ -31,7 +38,7 @@ import json
 import logging
 import traceback
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class VSRError(Exception):
@@ -59,8 +66,36 @@ class ConfigError(VSRError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
+class RestartNeeded(ConfigError):
+    """What the configuration changes is fixed while the router runs."""
+
+
+class NotSaved(VSRError):
+    """Nothing was changed. `reason` says whether trying again can help."""
+
+    def __init__(self, message: str, reason: Literal["read_only", "full", "failed"]) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Stale(VSRError):
+    """Somebody else was faster; `found` is the digest of what is there now."""
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class BundleError(VSRError):
     """An encoder bundle is missing, partial, tampered with or made for another engine."""
+
+
+class SelectorError(VSRError):
+    """A trained selector is missing, damaged, or does not fit what it is used for."""
+
+
+class EvaluationError(VSRError):
+    """Rows to measure or calibrate on are missing, malformed or too few; or a package to show them is."""
 
 
 class EnvoyError(VSRError):
@@ -136,6 +171,10 @@ class Refused(RequestError):
     response_path = "blocked"
 
 
+class Forbidden(RequestError):
+    status, kind, code, should_retry = 403, "permission_error", "forbidden", False
+
+
 class NotFound(RequestError):
     status, kind, code, should_retry = 404, "not_found_error", "not_found", False
 
@@ -146,6 +185,10 @@ class ModelNotFound(RequestError):
 
 class MethodNotAllowed(RequestError):
     status, kind, code, should_retry = 405, "invalid_request_error", "method_not_allowed", False
+
+
+class Conflict(RequestError):
+    status, kind, code, should_retry = 409, "invalid_request_error", "conflict", False
 
 
 class TooLarge(RequestError):
@@ -167,6 +210,10 @@ class ClientGone(RequestError):
 
 class InternalError(RequestError):
     status, kind, code = 500, "server_error", "internal_error"
+
+
+class StorageFailed(RequestError):
+    status, kind, code, should_retry = 500, "server_error", "storage_failed", False
 
 
 class BadBackend(RequestError):

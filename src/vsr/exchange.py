@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from vsr import headers as names
@@ -41,11 +41,19 @@ from vsr.errors import (
 from vsr.facts import Facts
 from vsr.guards.masking import placeholder
 from vsr.identity.keys import ANONYMOUS, Principal, authenticate
+from vsr.loopers.calls import Ask
+from vsr.loopers.loop import Loop
+from vsr.loopers.task import Task
 from vsr.plugins.header_mutation import apply as mutate_headers
 from vsr.plugins.reasoning import apply as switch_reasoning
 from vsr.plugins.system_prompt import apply as set_system_prompt
 from vsr.route import Finding, HeaderMutation, Route, SystemPrompt
-from vsr.router import decide, judge
+from vsr.router import decide, for_member, judge
+from vsr.selection.memory import Memory, Turn
+from vsr.selection.state import Knowledge
+from vsr.signals.authz import Caller
+from vsr.signals.context import estimate_tokens
+from vsr.signals.engine import SignalEngine
 from vsr.telemetry import Metrics
 
 _T = TypeVar("_T")
@@ -106,6 +114,19 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Compose:
+    """Run `loop`, whose calls to models are made as `forward` says, and treat what it brings like a back
+    end's answer. members: the models that it may call."""
+
+    loop: Loop
+    forward: Callable[[Ask], Awaitable[Forward]]
+    members: tuple[str, ...]
+
+
+Action = Answer | Forward | Compose
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseHead:
     """The head to send to the client. buffered: the body must arrive whole in one `on_response_body`
     (so that garbage can still become a 502); otherwise feed chunks as they come."""
@@ -128,6 +149,9 @@ class Services:
     seed: int = 0
     ready: bool = True
     created: int = 0
+    memory: Memory = field(default_factory=Memory)
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    signals: SignalEngine | None = None
 
 
 class Exchange:
@@ -159,6 +183,8 @@ class Exchange:
         self._facts: Facts | None = None
         self._stream: ResponseStream | None = None
         self._usage: Usage | None = None
+        self._turn: Turn | None = None
+        self._loop: Loop | None = None
         self._status = 0
         self._code = ""
         self._responding = False
@@ -223,7 +249,12 @@ class Exchange:
     def too_large(self) -> TooLarge:
         return TooLarge(f"The request body is over the limit of {self.body_limit} bytes.")
 
-    async def on_request_body(self, body: bytes) -> Answer | Forward:
+    @property
+    def facts(self) -> Facts | None:
+        """What was judged, once it was: for whoever explains what the exchange did."""
+        return self._facts
+
+    async def on_request_body(self, body: bytes) -> Action:
         """Parse, judge, guard, decide, edit."""
         try:
             return await self._serve(body)
@@ -233,26 +264,38 @@ class Exchange:
             log_crash(logger, f"request {self._request_id} failed", error)
             return self.on_error(InternalError("Internal routing error. Contact your administrator."))
 
-    async def _serve(self, raw: bytes) -> Answer | Forward:
+    async def _serve(self, raw: bytes) -> Action:
         received = time.perf_counter()
         if len(raw) > self.body_limit:
             raise self.too_large()
         self._request = request = await _maybe_off_loop(len(raw), lambda: self._parse(raw))
-        self._facts = facts = await judge(request, self._policy, self._services.encoder)
+        self._facts = facts = await judge(
+            request,
+            self._policy,
+            self._services.encoder,
+            signals=self._services.signals,
+            caller=Caller("" if self._principal is ANONYMOUS else self._principal.id),
+        )
         judged = time.perf_counter()
-        self._route = route = decide(request.model, facts, self._policy, seed=self._services.seed)
+        services = self._services
+        self._turn = turn = services.memory.turn(
+            self._headers, request.body, self._principal.id, self._policy, services.knowledge
+        )
+        self._route = route = decide(request.model, facts, self._policy, seed=services.seed, state=turn.state)
         self._metrics.judged(facts, route, time.perf_counter() - judged)
         answer = self._answer_here(route, request)
-        if answer is None:
+        action: Action
+        if route.outcome == "compose":
+            action = self._compose(route, request, len(raw))
+        elif answer is None:
             # the hook of the response cache: a lookup belongs here, after the guards, before forwarding
-            answer_or_forward: Answer | Forward = await _maybe_off_loop(
-                len(raw), lambda: self._forward(route, request)
-            )
+            action = await _maybe_off_loop(len(raw), lambda: self._forward(route, request))
+            turn.sent(route)
         else:
-            answer_or_forward = answer
+            action = answer
         self._metrics.overhead.labels(door=self._door).observe(time.perf_counter() - received)
         self._sent = time.perf_counter()
-        return answer_or_forward
+        return action
 
     def _parse(self, raw: bytes) -> ChatRequest:
         decoded = decode_body(raw, self._headers.get("content-encoding"), self.body_limit)
@@ -260,7 +303,7 @@ class Exchange:
 
     def _answer_here(self, route: Route, request: ChatRequest) -> Answer | None:
         """Everything that does not go to a back end."""
-        if route.outcome == "forward":
+        if route.outcome in ("forward", "compose"):
             return None
         if route.outcome == "answer":
             headers = self._described("fast_response", success=True) | {"x-vsr-fast-response": "true"}
@@ -276,6 +319,12 @@ class Exchange:
                 "unable to route request: no model selected and no default model configured",
                 param="model",
                 code="unroutable",
+            )
+        if route.outcome == "unselected":
+            raise Unavailable(
+                "No model of the decision for this request can take it now. Try again later.",
+                code="no_candidate",
+                retry_after=5,
             )
         if route.outcome == "unavailable":
             if self._facts is not None and self._facts.encoder_error == "overloaded":
@@ -300,12 +349,13 @@ class Exchange:
     def _forward(self, route: Route, request: ChatRequest) -> Forward:
         """The body as the back end shall see it. What is sent was judged: it is written anew from the
         parsed request, with only the router's own edits."""
-        policy = self._policy
-        model = policy.models[route.model]
-        backends = {backend.name: backend for backend in model.backends}
-        first = backends[route.backends[0]]
-        # one body goes to whichever answers, so all must speak the same dialect
-        chosen = [backends[name] for name in route.backends if backends[name].dialect == first.dialect]
+        body, headers, removed = self._prepared(route, request)
+        return self._sent_to(route, body, headers, removed, stream=request.stream)
+
+    def _prepared(
+        self, route: Route, request: ChatRequest
+    ) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:
+        """What is the same for every model: the body, and headers to set and to remove."""
         body = request.body
         if route.mask:
             body = replace_spans(body, request.passages, route.mask, placeholder)
@@ -316,19 +366,62 @@ class Exchange:
                 body = set_system_prompt(body, plugin)
             elif isinstance(plugin, HeaderMutation):
                 headers, removed = mutate_headers(self._passed_on(), plugin)
+        return body, headers, removed
+
+    def _sent_to(
+        self,
+        route: Route,
+        body: dict[str, Any],
+        headers: Mapping[str, str],
+        removed: frozenset[str],
+        *,
+        stream: bool,
+    ) -> Forward:
+        """What depends on the model."""
+        policy = self._policy
+        model = policy.models[route.model]
+        backends = {backend.name: backend for backend in model.backends}
+        first = backends[route.backends[0]]
+        # one body goes to whichever answers, so all must speak the same dialect
+        chosen = [backends[name] for name in route.backends if backends[name].dialect == first.dialect]
         if model.reasoning_family is not None:
             body = switch_reasoning(
                 body, model.reasoning_family, first.dialect, route.reasoning, route.reasoning_effort
             )
         body = with_model(body, route.model_id)
-        if request.stream:
+        if stream:
             body = ask_for_usage(body)
         return Forward(
             attempts=tuple(self._attempt(backend, route, headers, removed) for backend in chosen),
             body=dump_json(body),
-            stream=request.stream,
+            stream=stream,
             clear_route_cache=policy.clear_route_cache,
         )
+
+    def _compose(self, route: Route, request: ChatRequest, size: int) -> Compose:
+        """size: bytes of the request. Every call goes out as a forwarded request would: masked, with the
+        decision's system prompt and headers, and with the credentials of its own back end."""
+        body, headers, removed = self._prepared(route, request)
+        policy = self._policy.for_model(request.model)
+        decision = next(one for one in policy.decisions if one.name == route.decision)
+        task = Task(
+            body,
+            decision,
+            policy,
+            stream=request.stream,
+            category=route.category,
+            reveal=policy.reveal_headers,
+            seed=self._services.seed,
+        )
+        loop = self._loop = Loop(task)
+
+        async def forward(ask: Ask) -> Forward:
+            member = for_member(route, ask.ref, policy, self._services.seed + loop.ledger.calls)
+            return await _maybe_off_loop(
+                size, lambda: self._sent_to(member, ask.body, headers, removed, stream=ask.stream)
+            )
+
+        return Compose(loop, forward, route.members)
 
     def _passed_on(self) -> dict[str, str]:
         return {name: value for name, value in self._headers.items() if not names.is_reserved(name)}
@@ -376,7 +469,8 @@ class Exchange:
         if status >= 400:
             self._code = "upstream_4xx" if status < 500 else "upstream_5xx"
         removed = {name for name in given if name.startswith("x-vsr-") or name == names.SELECTED_MODEL}
-        set_headers = self._described("upstream", success=success) | {names.REQUEST_ID: self._request_id}
+        path = "upstream" if self._loop is None else "looper"
+        set_headers = self._described(path, success=success) | {names.REQUEST_ID: self._request_id}
         if events:
             removed.add("content-length")
             set_headers["x-accel-buffering"] = "no"
@@ -420,6 +514,10 @@ class Exchange:
         self._usage = self._stream.usage
         return self._stream.fail(error)
 
+    def on_answered_elsewhere(self, status: int) -> None:
+        """Another process of this router has answered the request, and accounts for what it did."""
+        self._status = status
+
     def on_error(self, error: RequestError) -> Answer:
         """Any failure, in the client's protocol."""
         self._status, self._code = error.http_status, error.error_code
@@ -437,6 +535,9 @@ class Exchange:
         headers = names.describe(self._route, path=path, success=success, reveal=reveal)
         if reveal and self._facts is not None and self._headers.get(names.DEBUG, "").lower() == "true":
             headers |= names.debug(self._facts)
+        if reveal and path == "looper" and self._loop is not None:
+            told = self._loop.headers(debug=self._headers.get(names.DEBUG, "").lower() == "true")
+            headers |= {name: names.printable(value) for name, value in told.items()}
         return headers
 
     def _json(self, status: int, body: bytes, detail: str) -> Answer:
@@ -476,10 +577,14 @@ class Exchange:
         route = self._route
         if route is not None:
             self._metrics.routed(route, code)
-            if self._sent and self._first_byte:
+            if self._loop is not None:
+                self._metrics.composed(route.algorithm, self._loop.ledger.lines())
+            elif self._sent and self._first_byte:
                 self._metrics.timed(route, self._first_byte - self._sent, time.perf_counter() - self._sent)
-            if self._usage is not None:
+            if self._usage is not None and self._loop is None:
                 self._metrics.used(route, self._usage.prompt_tokens, self._usage.completion_tokens)
+                self._calibrate(self._usage)
+            self._remember(route, success=not code and 200 <= status < 300)
         logger.info(
             "request",
             extra={
@@ -495,6 +600,26 @@ class Exchange:
             },
         )
         self._on_close()
+
+    def _calibrate(self, usage: Usage) -> None:
+        """What the back end counted improves the estimate; images and files would only blur it."""
+        engine, request = self._services.signals, self._request
+        if engine is not None and request is not None and not request.unread:
+            engine.calibration.observe(estimate_tokens(request.passages), usage.prompt_tokens)
+
+    def _remember(self, route: Route, *, success: bool) -> None:
+        if self._turn is None:
+            return
+        usage = self._usage
+        self._turn.ended(
+            route,
+            self._policy,
+            success=success and bool(self._first_byte),
+            first=self._first_byte - self._sent,
+            whole=time.perf_counter() - self._sent,
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            completion_tokens=usage.completion_tokens if usage else 0,
+        )
 
 
 def _is_json(content_type: str) -> bool:

@@ -1,7 +1,8 @@
 """A configuration made live: the policy with everything that must run for it.
 
-A generation is built once, leased by exchanges, and drained when its last one ends; `Live` holds the
-current one. It owns what the router uses, so that the router itself stays pure.
+A generation is built once, leased by exchanges, and closed when its last one ends; `Live` holds the
+current one and lets the ones before it end. It owns what the router uses, so that the router itself
+stays pure. When to change to another configuration is `reload`'s affair.
 """
 
 from __future__ import annotations
@@ -10,31 +11,54 @@ import asyncio
 import itertools
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vsr import __version__
-from vsr.config.policy import Policy
+from vsr.config.policy import Policy, Signals
 from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.exchange import Exchange, RequestHead, Services
+from vsr.selection.knowledge import learn_about
+from vsr.selection.memory import Memory
+from vsr.selection.state import Knowledge, State
+from vsr.signals.engine import SignalEngine
 from vsr.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
 
 
+MAX_RETIRING = 8
+"""Generations that may wait for their last requests; one more, and the oldest is closed at once."""
+
+
+@dataclass(slots=True)
+class InFlight:
+    """Requests being served, over all generations of a process."""
+
+    count: int = 0
+
+
 @dataclass(eq=False)
 class Generation:
-    """One policy and its encoder. `running` counts exchanges that hold a lease; `created` is Unix time."""
+    """One policy and its encoder. `running` counts exchanges that hold a lease; `created` is Unix time;
+    `number` counts the generations of a process from 1."""
 
     policy: Policy
     encoder: Encoder
     metrics: Metrics
     running: int = 0
+    memory: Memory = field(default_factory=Memory)
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    number: int = 1
+    in_flight: InFlight = field(default_factory=InFlight)
+    signals: SignalEngine | None = None
 
     def __post_init__(self) -> None:
         self._seeds = itertools.count()
         self.created = int(time.time())
+        self.superseded = False
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -47,37 +71,80 @@ class Generation:
         bundle: Path | Bundle,
         metrics: Metrics | None = None,
         threads: int | None = None,
+        memory: Memory | None = None,
     ) -> Generation:
-        """Load the bundle (BundleError if it is broken), warm it up, compare its golden outputs."""
+        """Load the bundle (BundleError if it is broken), warm it up, compare its golden outputs, load what
+        decisions choose models by (SelectorError) and signals compare with (ConfigError). memory: of the
+        generation before, so that what was measured, learned and pinned goes on; a new one by default."""
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         metrics = metrics or Metrics()
         encoder = await Encoder.start(loaded, threads=threads)
         metrics.build.labels(version=__version__, bundle=loaded.digest[:12]).set(1)
-        return cls(policy=policy, encoder=encoder, metrics=metrics)
+        try:
+            memory = memory or Memory.of(policy)
+            knowledge = await learn_about(policy, encoder)
+            signals = await SignalEngine.start(policy, encoder)
+        except BaseException:
+            await encoder.aclose()
+            raise
+        return cls(
+            policy=policy,
+            encoder=encoder,
+            metrics=metrics,
+            memory=memory,
+            knowledge=knowledge,
+            signals=signals,
+        )
+
+    async def successor(self, policy: Policy) -> Generation:
+        """The next generation, which goes on with this one's encoder, metrics and memory. SelectorError if
+        the policy asks for something that cannot be loaded; this generation stays as it is."""
+        return Generation(
+            policy=policy,
+            encoder=self.encoder,
+            metrics=self.metrics,
+            memory=self.memory,
+            knowledge=await learn_about(policy, self.encoder),
+            number=self.number + 1,
+            in_flight=self.in_flight,
+            signals=await SignalEngine.start(
+                policy, self.encoder, calibration=self.signals.calibration if self.signals else None
+            ),
+        )
 
     @property
     def ready(self) -> bool:
         """Configuration loaded and bundle warm: true from the end of `start` to `aclose`."""
         return not self._closed
 
+    @property
+    def state(self) -> State:
+        """What selection knows now, for whoever decides without serving."""
+        return self.memory.state(self.knowledge)
+
     def exchange(self, head: RequestHead, door: str) -> Exchange:
         """A new request on this generation; the exchange gives the lease back in `close`."""
         self.running += 1
+        self.in_flight.count += 1
         self._idle.clear()
         self.metrics.in_flight.labels(door=door).inc()
         services = Services(
             policy=self.policy,
             encoder=self.encoder,
             metrics=self.metrics,
-            running=self.running,
+            running=self.in_flight.count,
             seed=next(self._seeds),
             ready=self.ready,
             created=self.created,
+            memory=self.memory,
+            knowledge=self.knowledge,
+            signals=self.signals,
         )
         return Exchange(head, services, door=door, on_close=lambda: self._ended(door))
 
     def _ended(self, door: str) -> None:
         self.running -= 1
+        self.in_flight.count -= 1
         self.metrics.in_flight.labels(door=door).dec()
         if self.running == 0:
             self._idle.set()
@@ -87,8 +154,45 @@ class Generation:
         await self._idle.wait()
 
     async def aclose(self) -> None:
+        """What a later generation uses stays open."""
         self._closed = True
-        await self.encoder.aclose()
+        if self.signals is not None:
+            await self.signals.aclose()
+        if not self.superseded:
+            await self.encoder.aclose()
+
+    def forget_what_is_gone(self, current: Policy) -> None:
+        """What was counted and measured under names that the current configuration does not have."""
+        before, after = _Names.of(self.policy), _Names.of(current)
+        self.metrics.forget(("model", "source_model", "target_model"), before.models - after.models)
+        self.metrics.forget(("decision_name",), before.decisions - after.decisions)
+        self.metrics.forget(("signal_name",), before.signals - after.signals)
+        self.metrics.forget(("backend",), before.backends - after.backends)
+        self.memory.recorder.forget(before.models - after.models)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    models: frozenset[str]
+    backends: frozenset[str]
+    decisions: frozenset[str]
+    signals: frozenset[str]
+
+    @classmethod
+    def of(cls, policy: Policy) -> _Names:
+        recipes = [policy, *policy.recipes.values()]
+        return cls(
+            models=frozenset(policy.models),
+            backends=frozenset(one.name for model in policy.models.values() for one in model.backends),
+            decisions=frozenset(one.name for recipe in recipes for one in recipe.decisions),
+            signals=frozenset(name for recipe in recipes for name in _signal_names(recipe.signals)),
+        )
+
+
+def _signal_names(signals: Signals) -> Iterator[str]:
+    for family in fields(signals):
+        rules = getattr(signals, family.name)
+        yield from (rule.name for rule in rules if hasattr(rule, "name")) if isinstance(rules, tuple) else ()
 
 
 class Live:
@@ -96,3 +200,47 @@ class Live:
 
     def __init__(self, generation: Generation) -> None:
         self.current = generation
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._limits: list[asyncio.Timeout] = []
+
+    def switch(self, successor: Generation, *, patience: float) -> None:
+        """New requests start on the successor. The generation before is closed when its last request
+        ends, after `patience` seconds at the latest."""
+        before, self.current = self.current, successor
+        before.superseded = True
+        task = asyncio.create_task(self._retire(before, patience))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    @property
+    def retiring(self) -> int:
+        """Generations that still have requests running."""
+        return len(self._retiring)
+
+    async def aclose(self) -> None:
+        """Close all generations, whatever they are doing."""
+        retiring = list(self._retiring)
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
+        await self.current.aclose()
+
+    async def _retire(self, generation: Generation, patience: float) -> None:
+        try:
+            async with asyncio.timeout(patience) as limit:
+                self._limits.append(limit)
+                if len(self._limits) > MAX_RETIRING:
+                    self._limits.pop(0).reschedule(asyncio.get_running_loop().time())
+                try:
+                    await generation.drained()
+                finally:
+                    if limit in self._limits:
+                        self._limits.remove(limit)
+        except TimeoutError:
+            logger.warning(
+                "generation %d is closed while %d of its requests are still running",
+                generation.number,
+                generation.running,
+            )
+        await generation.aclose()
+        generation.forget_what_is_gone(self.current.policy)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from vsr.facts import Entity, Facts
 from vsr.identity.keys import CREDENTIAL_HEADERS
-from vsr.route import Route
+from vsr.route import Retention, Route
 
 SELECTED_MODEL = "x-selected-model"
 DESTINATION = "x-gateway-destination-endpoint"
@@ -51,13 +51,27 @@ def describe(route: Route, *, path: str, success: bool, reveal: bool = True) -> 
     if not success:
         return headers
     optional = {
+        "x-vsr-selected-recipe": route.recipe if route.recipe != "default" else "",
         "x-vsr-selected-decision": route.decision,
         "x-vsr-selected-algorithm": route.algorithm,
         "x-vsr-selected-model": route.model,
         "x-vsr-selected-reasoning": "" if route.reasoning is None else ("on" if route.reasoning else "off"),
     }
     headers.update({name: printable(value) for name, value in optional.items() if value})
-    return headers
+    return headers | _retention(route.retention)
+
+
+def _retention(retention: Retention | None) -> dict[str, str]:
+    if retention is None:
+        return {}
+    fields = {
+        "drop": retention.drop,
+        "ttl-turns": retention.ttl_turns,
+        "keep-current-model": retention.keep_current_model,
+        "prefer-prefix": retention.prefer_prefix,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {f"x-vsr-retention-{name}": str(value).lower() for name, value in given.items()}
 
 
 def printable(name: str) -> str:

@@ -78,21 +78,43 @@ ALLOW_ALL = PiiPolicy()
 
 Plugin = SystemPrompt | HeaderMutation | FastResponse | PiiPolicy
 
-Outcome = Literal["forward", "answer", "refuse", "unavailable", "unknown_model", "unroutable"]
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What a decision asks of whoever keeps state for this client. None: nothing is said about it.
+
+    drop: keep nothing. ttl_turns: for how many turns. keep_current_model: do not switch.
+    prefer_prefix: a server that has the conversation's prefix is preferred.
+    """
+
+    drop: bool | None = None
+    ttl_turns: int | None = None
+    keep_current_model: bool | None = None
+    prefer_prefix: bool | None = None
+
+
+Outcome = Literal[
+    "forward", "compose", "answer", "refuse", "unavailable", "unknown_model", "unroutable", "unselected"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """What to do with one request.
 
-    outcome   forward: send it to `model`. answer: `message` is the whole answer (fast_response).
+    outcome   forward: send it to `model`. compose: call several of `members` and answer with what comes
+              of it. answer: `message` is the whole answer (fast_response).
               refuse: a guard says no (403, or a completion where the policy says so).
               unavailable: a guard could not judge and the policy fails closed (503).
               unknown_model: the client named a model nobody configured.
               unroutable: nothing matched and there is no default model.
+              unselected: a decision matched, and its algorithm may not send it to any of its models.
     model     logical name of the chosen model; model_id is what goes into the body (a LoRA or
               provider id may differ); backends are the names of its back ends in order of trial.
     reasoning None leaves the client's own setting alone; True or False sets it explicitly.
+    recipe    the set of decisions that was asked, "default" for the document's own.
+    retention what the decision says about state kept for the client.
+    members   names of the models that `compose` may call, in the order of their first calls.
     refused_by the guard whose finding refused it.
     mask      entities to replace by placeholders before forwarding.
     reason    one content-free sentence: why this outcome.
@@ -117,6 +139,9 @@ class Route:
     findings: tuple[Finding, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    recipe: str = "default"
+    retention: Retention | None = None
+    members: tuple[str, ...] = ()
 
     def finding(self, guard: str) -> Finding | None:
         return next((finding for finding in self.findings if finding.guard == guard), None)

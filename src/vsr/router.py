@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from vsr.chat.request import ChatRequest
-from vsr.config.policy import Policy
-from vsr.decisions.engine import handles, winner
+from vsr.config.policy import Decision, ModelRef, Policy
+from vsr.decisions.engine import Signals, winner
+from vsr.decisions.handling import handled
+from vsr.decisions.projections import project
+from vsr.decisions.trace import Trace, trace
 from vsr.encoder.encoder import Encoder
 from vsr.errors import Overloaded, TooLarge, VSRError
 from vsr.facts import Entity, Facts, Passage, Readings
@@ -23,26 +27,49 @@ from vsr.guards.pii import PiiAssessment, assess_pii
 from vsr.guards.prompt import assess_prompt
 from vsr.route import FastResponse, Finding, PiiAction, PiiPolicy, Plugin, Route
 from vsr.selection.backends import order_backends
-from vsr.selection.static import Choice, select, select_by_category
-from vsr.signals.evaluate import compute_signals
+from vsr.selection.choice import Choice, Unselectable
+from vsr.selection.choose import choose
+from vsr.selection.members import members, name_of
+from vsr.selection.question import question
+from vsr.selection.state import NOTHING_KNOWN, State
+from vsr.selection.static import select_by_category
+from vsr.signals.authz import NOBODY, Caller
+from vsr.signals.context import estimate_tokens
+from vsr.signals.disguise import as_passages, undisguise, with_disguised
+from vsr.signals.engine import SignalEngine
+from vsr.signals.evidence import evidence_of
 from vsr.signals.identifiers import find_identifiers, merge_entities
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LONG = 20_000  # characters from which on pattern search leaves the event loop
 _SEVERITY: dict[PiiAction, int] = {"log": 0, "mask": 1, "block": 2}
 
 
 async def judge(
-    request: ChatRequest, policy: Policy, encoder: Encoder | None, *, deadline: float | None = None
+    request: ChatRequest,
+    policy: Policy,
+    encoder: Encoder | None,
+    *,
+    deadline: float | None = None,
+    signals: SignalEngine | None = None,
+    caller: Caller = NOBODY,
+    everything: bool = False,
 ) -> Facts:
     """Everything known about a request.
 
     deadline: loop time until which the encoder may take; by default `timeouts.judge` and more for
     long prompts. An encoder that fails, is full or too slow is not an error here: the facts say so and
-    the guards' policy decides. Raises TooLarge for a prompt over `limits.max_prompt_tokens`.
+    the guards' policy decides. signals: made for `policy`; without it, rules with examples carry an
+    error. everything: also the signals that nothing names.
+
+    Raises TooLarge for a prompt over `limits.max_prompt_tokens`.
     """
     started = time.perf_counter()
+    engine = signals or SignalEngine(policy)
+    policy = policy.for_model(request.model)
     passages = request.passages
     estimate = estimate_tokens(passages)
     if estimate > policy.limits.max_prompt_tokens:
@@ -59,27 +86,20 @@ async def judge(
     finally:
         reading.cancel()
     if readings is not None and request.unread:
-        readings = replace(readings, coverage=replace(readings.coverage, unread=request.unread))
+        unread = (*request.unread, *readings.coverage.unread)
+        readings = replace(readings, coverage=replace(readings.coverage, unread=unread))
     entities = merge_entities(passages, readings.entities if readings else (), patterns)
     points = _operating_points(encoder, readings)
-    signals = compute_signals(policy, passages, request.ask, readings, encoder_error, entities, points)
+    evidence = evidence_of(request, readings, encoder_error, entities, points, caller, deadline)
     return Facts(
         passages=passages,
         readings=readings,
-        signals=signals,
+        signals=await engine.compute(policy.recipe, evidence, everything=everything),
         entities=entities,
         encoder_error=encoder_error,
         operating_points=points,
         seconds=time.perf_counter() - started,
     )
-
-
-def estimate_tokens(passages: Sequence[Passage]) -> int:
-    """An upper guess without tokenising: a token has about four letters, or is one other character."""
-    characters = sum(len(passage.text) for passage in passages)
-    encoded = sum(len(passage.text.reveal().encode("utf-8", "surrogatepass")) for passage in passages)
-    wide = (encoded - characters) // 2  # a Chinese character is three bytes
-    return (characters - wide) // 4 + wide + 1 if passages else 0
 
 
 async def _read(
@@ -88,7 +108,8 @@ async def _read(
     if encoder is None:
         return None, "no encoder is loaded"
     try:
-        return await encoder.read(request.passages, request.ask, deadline=deadline), ""
+        readings = await encoder.read(request.passages, request.ask, deadline=deadline)
+        return await _read_disguised(encoder, request.passages, readings, deadline), ""
     except Overloaded:
         return None, "overloaded"
     except VSRError as error:
@@ -96,10 +117,26 @@ async def _read(
         return None, type(error).__name__
 
 
+async def _read_disguised(
+    encoder: Encoder, passages: Sequence[Passage], readings: Readings, deadline: float
+) -> Readings:
+    """The same with what encoded, folded or spaced-out stretches say, for the prompt guard."""
+    parts, complete = await _off_the_loop(undisguise, passages)
+    if not parts:
+        return readings
+    heard = await encoder.read(as_passages(passages, parts), (), deadline=deadline)
+    return with_disguised(readings, parts, heard, complete)
+
+
 async def _patterns(passages: Sequence[Passage]) -> list[Entity]:
+    return await _off_the_loop(_find_all, passages)
+
+
+async def _off_the_loop(work: Callable[[Sequence[Passage]], T], passages: Sequence[Passage]) -> T:
+    """`work(passages)`, in a thread if the text is long."""
     if sum(len(passage.text) for passage in passages) < _LONG:
-        return _find_all(passages)
-    return await asyncio.to_thread(_find_all, passages)
+        return work(passages)
+    return await asyncio.to_thread(work, passages)
 
 
 def _find_all(passages: Sequence[Passage]) -> list[Entity]:
@@ -113,7 +150,8 @@ def _find_all(passages: Sequence[Passage]) -> list[Entity]:
 def _operating_points(encoder: Encoder | None, readings: Readings | None) -> dict[str, float]:
     if encoder is None or readings is None:
         return {}
-    windows = max(1, len(readings.jailbreak))
+    # a disguised stretch is read twice, which makes the request no longer
+    windows = max(1, sum(not window.disguise for window in readings.jailbreak))
     bundle = encoder.bundle
     return {
         "any": bundle.jailbreak_threshold("any", windows),
@@ -121,33 +159,51 @@ def _operating_points(encoder: Encoder | None, readings: Readings | None) -> dic
     }
 
 
-def decide(requested: str, facts: Facts, policy: Policy, *, seed: int = 0) -> Route:
+def decide(
+    requested: str, facts: Facts, policy: Policy, *, seed: int = 0, state: State = NOTHING_KNOWN
+) -> Route:
     """The route of a judged request: pure, the same for the same arguments.
 
     requested: the model name of the client. seed: picks among weighted back ends.
+    state: what selection knows of the time before this request.
     """
-    category, category_confidence = _category(facts, policy)
+    policy = policy.for_model(requested)
+    signals = project(policy.projections, facts.signals).signals
+    category, category_confidence = _category(facts, signals, policy)
     route = Route(
         outcome="forward",
         requested_model=requested,
+        recipe=policy.recipe,
         category=category,
         category_confidence=category_confidence,
     )
     plugins: tuple[Plugin, ...] = ()
-    handled: frozenset[str] = frozenset()
+    verdicts: frozenset[str] = frozenset()
     if requested in policy.auto_names:
-        match = winner(policy, facts.signals)
+        match = winner(policy, signals)
         if match is not None:
             decision = match.decision
             plugins = decision.plugins
-            handled = frozenset(
-                kind for kind in ("jailbreak", "pii") if handles(decision.rules, facts.signals, kind)
+            verdicts = handled(decision.rules, policy, facts.signals, signals)
+            route = replace(
+                route,
+                decision=decision.name,
+                confidence=match.confidence,
+                plugins=plugins,
+                retention=decision.retention,
             )
-            route = replace(route, decision=decision.name, confidence=match.confidence, plugins=plugins)
-            choice = select(decision.models, category, policy) if decision.models else None
+            if decision.looper is not None:
+                route = _composed(route, decision, policy)
+                return _with_guards(route, facts, policy, plugins, verdicts)
+            try:
+                choice = _choice(decision, facts, category, policy, seed, state) if decision.models else None
+            except Unselectable as error:
+                return replace(route, outcome="unselected", reason=f"decision {decision.name}: {error}")
             reason = f"decision {decision.name} matched"
+        elif requested in policy.looper_names:
+            return replace(route, outcome="unroutable", reason="no decision of this kind matched")
         else:
-            choice = select_by_category(category, policy)
+            choice = _in_tool_loop(policy, state) or select_by_category(category, policy)
             reason = f"best model for {category}" if choice else ""
             route = replace(route, confidence=category_confidence)
         if choice is None and not _fast_response(plugins):
@@ -166,15 +222,58 @@ def decide(requested: str, facts: Facts, policy: Policy, *, seed: int = 0) -> Ro
         )
     else:
         return replace(route, outcome="unknown_model", reason="the client named a model nobody configured")
-    return _with_guards(_with_backends(route, policy, seed), facts, policy, plugins, handled)
+    return _with_guards(_with_backends(route, policy, seed), facts, policy, plugins, verdicts)
 
 
-def _category(facts: Facts, policy: Policy) -> tuple[str, float]:
+def for_member(route: Route, ref: ModelRef, policy: Policy, seed: int) -> Route:
+    """How one of the calls of a composed route is forwarded."""
+    choice = Choice(ref.model, ref.lora, ref.use_reasoning, ref.reasoning_effort, route.algorithm)
+    member = _with_choice(replace(route, outcome="forward"), choice, policy, route.reason)
+    return _with_backends(member, policy, seed)
+
+
+def explain(
+    requested: str, facts: Facts, policy: Policy, *, seed: int = 0, state: State = NOTHING_KNOWN
+) -> Trace:
+    """The route and all that led to it. For people: `decide` is asked many times over."""
+
+    def choose(signals: Signals) -> Route:
+        return decide(requested, replace(facts, signals=signals), policy, seed=seed, state=state)
+
+    return trace(policy.for_model(requested), facts, choose)
+
+
+def _composed(route: Route, decision: Decision, policy: Policy) -> Route:
+    assert decision.looper is not None
+    called = tuple(name_of(ref) for ref in members(decision, policy))
+    algorithm = decision.looper.name
+    reason = f"decision {decision.name} matched; {algorithm} calls {', '.join(called)}"
+    return replace(route, outcome="compose", members=called, algorithm=algorithm, reason=reason)
+
+
+def _choice(
+    decision: Decision, facts: Facts, category: str, policy: Policy, seed: int, state: State
+) -> Choice:
+    asked = question(facts, decision.choosing.algorithm, category, decision.name, seed)
+    return choose(decision.models, decision.choosing, asked, policy, state)
+
+
+def _in_tool_loop(policy: Policy, state: State) -> Choice | None:
+    """The model of a tool loop that began without a decision too."""
+    pin = state.pin
+    if pin is None or not pin.tool_loop or not policy.learning.tool_loops or pin.decision:
+        return None
+    if pin.model not in policy.models:
+        return None
+    return Choice(pin.model, pin.lora, pin.reasoning, pin.effort, reason="a tool loop keeps its model")
+
+
+def _category(facts: Facts, signals: Signals, policy: Policy) -> tuple[str, float]:
     """The surest domain that matched; a likely class that no rule claims, under its own name; else the
     fallback category. Nothing where nothing was read."""
     if facts.readings is None or not facts.readings.domain:
         return "", 0.0
-    matched = [one for one in facts.signals.values() if one.type == "domain" and one.matched]
+    matched = [one for one in signals.values() if one.type == "domain" and one.matched]
     if matched:
         best = max(matched, key=lambda one: one.confidence)
         return best.name, best.confidence
@@ -201,7 +300,7 @@ def _with_choice(route: Route, choice: Choice | None, policy: Policy, reason: st
         scores=choice.scores,
         reasoning=choice.reasoning if family else None,
         reasoning_effort=(choice.effort or policy.default_reasoning_effort) if choice.reasoning else "",
-        reason=reason,
+        reason=f"{reason}; {choice.reason}" if choice.reason else reason,
     )
 
 
@@ -258,15 +357,15 @@ def _because(findings: Sequence[Finding], state: str) -> str:
 def _pii_policies(
     route: Route, policy: Policy, plugins: Sequence[Plugin], handled: frozenset[str]
 ) -> list[PiiPolicy]:
-    """Those of the decision and of the model; the global one where neither has any. A decision that
-    handles personal data itself replaces the global one, never the model's."""
-    own = [plugin for plugin in plugins if isinstance(plugin, PiiPolicy)]
-    model = policy.models.get(route.model)
-    if model is not None and model.pii is not None:
-        own.append(model.pii)
-    if own:
-        return own
-    return [PiiPolicy()] if "pii" in handled else [policy.guards.pii.policy]
+    """Those of the decision and of every model that is called; the global one for a model where neither
+    has any. A decision that handles personal data itself replaces the global one, never a model's."""
+    of_decision = [plugin for plugin in plugins if isinstance(plugin, PiiPolicy)]
+    called = [_named(name, policy) for name in (route.model, *route.members) if name]
+    of_models = [policy.models[model].pii if model else None for model in called] or [None]
+    found = [*of_decision, *(one for one in of_models if one is not None)]
+    if of_decision or None not in of_models:
+        return found
+    return [*found, PiiPolicy() if "pii" in handled else policy.guards.pii.policy]
 
 
 def _strictest(assessments: Sequence[PiiAssessment]) -> PiiAssessment:

@@ -7,6 +7,8 @@ names, else `_OTHER`), and no text of a client ever becomes one. `vsr_*` familie
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Set
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -31,11 +33,17 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self._of_signal: dict[tuple[str, str], tuple[Counter, ...]] = {}
 
+        self._labelled: list[tuple[Counter | Gauge | Histogram, tuple[str, ...]]] = []
+
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+            family = Counter(name, text, labels, registry=registry)
+            self._labelled.append((family, labels))
+            return family
 
         def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _FAST) -> Histogram:
-            return Histogram(name, text, labels, registry=registry, buckets=buckets)
+            family = Histogram(name, text, labels, registry=registry, buckets=buckets)
+            self._labelled.append((family, labels))
+            return family
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry, multiprocess_mode="livesum")
@@ -66,9 +74,50 @@ class Metrics:
             registry=registry, multiprocess_mode="max",
         )  # fmt: skip
 
+        def state(name: str, text: str, mode: Literal["livemin", "livemax"]) -> Gauge:
+            return Gauge(name, text, registry=registry, multiprocess_mode=mode)
+
+        self.reload_successful = state(
+            "vsr_config_last_reload_successful", "1 if the newest configuration is in use, else 0", "livemin"
+        )
+        self.reload_time = state(
+            "vsr_config_last_reload_success_timestamp_seconds",
+            "When the configuration in use was loaded",
+            "livemin",
+        )
+        self.config_generation = state(
+            "vsr_config_generation", "How many configurations a process has used", "livemax"
+        )
+        self.reloads = counter("vsr_config_reloads_total", "Configurations that were tried", "result")
+
+        self.backend_failures = counter(
+            "vsr_backend_failures_total", "Tries that a back end did not serve", "backend", "reason"
+        )
+        self.backend_retries = counter(
+            "vsr_backend_retries_total",
+            "Requests that went out once more, by what went before",
+            "model",
+            "reason",
+        )
+        self.backend_rests = counter(
+            "vsr_backend_rests_total", "Times a back end was left alone after failures in a row", "backend"
+        )
+        self.backend_available = Gauge(
+            "vsr_backend_available", "0 while a back end rests or fails its health check", ("backend",),
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self._labelled.append((self.backend_available, ("backend",)))
+
         self.model_requests = counter("llm_model_requests_total", "Requests sent to a model", "model")
         self.request_errors = counter("llm_request_errors_total", "Requests that failed", "model", "reason")
         self.tokens = counter("llm_model_tokens_total", "Tokens used, prompt and completion", "model")
+        self.looper_calls = counter(
+            "vsr_looper_calls_total",
+            "Calls to models that loopers made (cancelled ones count as ok)",
+            "algorithm",
+            "model",
+            "result",
+        )
         self.prompt_tokens = counter("llm_model_prompt_tokens_total", "Prompt tokens used", "model")
         self.completion_tokens = counter(
             "llm_model_completion_tokens_total", "Completion tokens used", "model"
@@ -163,6 +212,16 @@ class Metrics:
         if code:
             self.request_errors.labels(model=model, reason=code).inc()
 
+    def composed(self, algorithm: str, calls: Iterable[tuple[str, int, int, int, int]]) -> None:
+        """A looper ended; by model: calls, failed ones among them, tokens of prompts and of completions."""
+        for model, made, failed, prompt_tokens, completion_tokens in calls:
+            self.model_requests.labels(model=model).inc(made)
+            self.looper_calls.labels(algorithm=algorithm, model=model, result="failed").inc(failed)
+            self.looper_calls.labels(algorithm=algorithm, model=model, result="ok").inc(made - failed)
+            self.prompt_tokens.labels(model=model).inc(prompt_tokens)
+            self.completion_tokens.labels(model=model).inc(completion_tokens)
+            self.tokens.labels(model=model).inc(prompt_tokens + completion_tokens)
+
     def timed(self, route: Route, first_byte: float, whole: float) -> None:
         """Seconds from sending to the first byte and to the end of the answer."""
         self.ttft.labels(model=route.model).observe(first_byte)
@@ -172,6 +231,18 @@ class Metrics:
         self.prompt_tokens.labels(model=route.model).inc(prompt_tokens)
         self.completion_tokens.labels(model=route.model).inc(completion_tokens)
         self.tokens.labels(model=route.model).inc(prompt_tokens + completion_tokens)
+
+    def forget(self, labels: tuple[str, ...], names: Set[str]) -> None:
+        """Drop the series of names that no configuration has any more: one that changes often would leave
+        ever more behind. Several processes keep theirs in files, from which nothing can be taken out."""
+        if os.environ.get(MULTIPROCESS_ENV) or not names:
+            return
+        for family, own in self._labelled:
+            for label in labels:
+                for name in names if label in own else ():
+                    family.remove_by_labels({label: name})
+        for key in [key for key in self._of_signal if "signal_name" in labels and key[1] in names]:
+            del self._of_signal[key]
 
     def exposition(self) -> tuple[bytes, str]:
         """The text format and its content type; summed over workers where there are several."""

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import vsr
+from tests.doors.backend import Connection, Received, ScriptedBackend, response
 from vsr.cli import checks
+from vsr.cli.checks import configuration
 from vsr.errors import VSRError
 
 
@@ -64,3 +67,35 @@ def test_a_processor_without_int8_is_doubtful(
 
 def test_a_system_without_cpuinfo_is_no_error(tmp_path: Path) -> None:
     assert checks.cpu_flags(tmp_path / "missing") == frozenset()
+
+
+def test_a_wrong_configuration_is_bad_and_says_where(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("version: v0.3\nprovders: {}\n")
+    report = vsr(capsys, "doctor", "--no-ports", "--json", "--config", str(wrong))
+    assert report.code == 1
+    found = next(check for check in report.json()["checks"] if check["name"] == "configuration")
+    assert found["state"] == "bad"
+    assert str(wrong) in found["finding"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(b'{"ready":true,"configuration":"rejected"}', "bad"), (b"{", "")]
+)
+async def test_a_router_that_serves_something_else_than_its_file_is_bad(
+    tmp_path: Path, answer: bytes, state: str
+) -> None:
+    async def script(request: Received, connection: Connection) -> None:
+        await connection.send(response(answer))
+
+    async with ScriptedBackend(script) as router:
+        file = tmp_path / "router.yaml"
+        file.write_text(
+            "version: v0.3\nproviders:\n  defaults: {default_model: m}\n"
+            '  models: [{name: m, backend_refs: [{endpoint: "127.0.0.1:9001"}]}]\n'
+            f"global: {{services: {{management_api: {{port: {router.port}}}}}}}\n"
+        )
+        found = await asyncio.to_thread(configuration, file)
+    assert [check.state for check in found] == ["good", *([state] if state else [])]

@@ -56,6 +56,15 @@ def test_the_text_says_what_the_json_says(capsys: pytest.CaptureFixture[str]) ->
     assert f"x-selected-model: {route.model}" in text
 
 
+def test_a_looper_is_shown_with_the_models_it_would_call(capsys: pytest.CaptureFixture[str]) -> None:
+    result = explained("please prove it", Path(__file__).parents[2] / "config" / "loopers.yaml")
+    assert result.as_dict()["route"]["members"] == ["small", "middle", "big"]
+    show(result)
+    text = capsys.readouterr().out
+    assert text.startswith("compose: decision panel matched; fusion calls small, middle, big")
+    assert "Would be sent to small, middle, big, in several calls" in text
+
+
 def test_prompt_from_standard_input_system_prompt_and_model_are_taken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tests.config.documents import PROVIDERS, load, policy
-from vsr.config.load import policy_from_openai_env
+from vsr.cli.serve_options import ServeOptions
+from vsr.cli.source import given
+from vsr.config.load import load_text, text_from_openai_env
 from vsr.config.policy import Backend, Branch, Leaf, ModelRef, Policy
 from vsr.errors import ConfigError
 from vsr.route import FastResponse, HeaderMutation, PiiPolicy, SystemPrompt
@@ -232,7 +234,10 @@ def test_an_explicit_list_of_automatic_names_replaces_the_defaults() -> None:
 
 
 def test_the_environment_of_the_openai_client_is_a_configuration() -> None:
-    built = policy_from_openai_env("https://api.openai.com/v1", "sk-1", ["gpt-x", "auto", "gpt-y", "gpt-x"])
+    names = ["gpt-x", "auto", "gpt-y", "gpt-x"]
+    text = text_from_openai_env("https://api.openai.com/v1", "sk-1", names)
+    built = load_text(text, "OPENAI_BASE_URL", {"OPENAI_API_KEY": "sk-1"}).policy
+    assert "sk-1" not in text
     assert list(built.models) == ["gpt-x", "gpt-y"]
     assert built.default_model == "gpt-x"
     assert built.models["gpt-y"].backends[0].dialect == "openai"
@@ -242,7 +247,8 @@ def test_the_environment_of_the_openai_client_is_a_configuration() -> None:
 
 
 def test_a_server_without_models_or_with_a_bad_address_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL: providers\.models is empty"):
-        policy_from_openai_env("http://127.0.0.1:1/v1", "", [])
+    env = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    with pytest.raises(ConfigError, match=r"^OPENAI_BASE_URL: providers\.models is empty"):
+        given(ServeOptions(models=("auto",)), env)
     with pytest.raises(ConfigError, match="base_url must look like"):
-        policy_from_openai_env("localhost:11434", "", ["m"])
+        given(ServeOptions(models=("m",)), {"OPENAI_BASE_URL": "localhost:11434"})

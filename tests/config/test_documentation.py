@@ -35,7 +35,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for key, annotation in schema_keys(model).items():
         yield prefix + key
         for inner, suffix in _sections(annotation):
-            if inner is not model:
+            # a recipe's routing has the keys of `routing`
+            if inner is not model and prefix + key != "recipes[].routing":
                 yield from keys(inner, f"{prefix}{key}{suffix}.")
 
 

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 
 from vsr.config.envoy import EnvoyOptions, envoy_config, to_yaml
-from vsr.config.envoy_clusters import cluster_name
+from vsr.config.envoy_destinations import destinations
 from vsr.config.envoy_errors import LOCAL_REPLIES, error_for
-from vsr.config.policy import Backend, Limits, Listener, Model, Policy, Timeouts
+from vsr.config.envoy_pools import Pool, pools
+from vsr.config.policy import (
+    Backend,
+    HealthCheck,
+    Limits,
+    Listener,
+    Model,
+    Policy,
+    Reliability,
+    Timeouts,
+)
 from vsr.content import Secret
 from vsr.errors import BackendTimeout, BadBackend, Overloaded, TooLarge, Unavailable
 
@@ -42,6 +54,10 @@ def processor(options: EnvoyOptions | None = None, listener: int = 0) -> Any:
 
 def routes(policy: Policy = POLICY) -> Any:
     return dig(manager(policy), "route_config", "virtual_hosts", 0, "routes")
+
+
+def cluster_name(backend: Backend) -> str:
+    return Pool((backend,), Reliability()).name
 
 
 def clusters(policy: Policy = POLICY) -> dict[str, Any]:
@@ -131,6 +147,11 @@ def test_a_plain_back_end_has_an_address_and_no_tls() -> None:
     assert "transport_socket" not in cluster
 
 
+def test_a_name_is_not_asked_at_ipv6_addresses_that_may_lead_nowhere() -> None:
+    cluster = clusters()[cluster_name(SECURE)]
+    assert (cluster["type"], cluster["dns_lookup_family"]) == ("STRICT_DNS", "V4_PREFERRED")
+
+
 def test_the_authority_names_a_port_only_where_it_is_not_the_scheme_s_own() -> None:
     rewrites = {route["route"]["host_rewrite_literal"] for route in routes()[:-1]}
     assert rewrites == {"api.example.com", "10.0.0.1:8000"}
@@ -145,6 +166,103 @@ def test_cluster_names_stay_distinct_when_odd_characters_are_replaced() -> None:
 def test_a_back_end_named_by_two_models_is_one_cluster() -> None:
     shared = Policy(models={name: Model(name, name, (PLAIN,)) for name in ("a", "b")})
     assert list(clusters(shared)) == ["vsr-processor", cluster_name(PLAIN)]
+
+
+# ---------------------------------------------------------------- several back ends of one model
+
+ONE = Backend("m/1", "m", "http", "10.0.0.1", 8000, weight=3)
+TWO = replace(ONE, name="m/2", host="10.0.0.2", weight=1)
+
+
+def of(*backends: Backend, **reliability: Any) -> Policy:
+    return Policy(models={"m": Model("m", "m", backends, reliability=Reliability(**reliability))})
+
+
+def only_pool(policy: Policy) -> Any:
+    (cluster,) = [one for name, one in clusters(policy).items() if name.startswith("pool-")]
+    return cluster
+
+
+def test_back_ends_that_get_the_same_request_share_a_cluster_by_weight() -> None:
+    endpoints = dig(only_pool(of(ONE, TWO)), "load_assignment", "endpoints", 0, "lb_endpoints")
+    assert [(one["endpoint"]["hostname"], one["load_balancing_weight"]) for one in endpoints] == [
+        ("10.0.0.1:8000", 3),
+        ("10.0.0.2:8000", 1),
+    ]
+    assert {route["route"]["cluster"] for route in routes(of(ONE, TWO))[:-1]} == {
+        only_pool(of(ONE, TWO))["name"]
+    }
+    assert all(route["route"]["auto_host_rewrite"] for route in routes(of(ONE, TWO))[:-1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(TWO, api_key=Secret("k")),
+        replace(TWO, base_path="/other"),
+        replace(TWO, chat_path="/chat"),
+        replace(TWO, extra_headers=(("x-a", "1"),)),
+        replace(TWO, forward_authorization=True),
+        replace(TWO, scheme="https"),
+        replace(TWO, dialect="openai"),
+    ],
+)
+def test_a_key_or_a_path_never_goes_to_a_back_end_that_has_another(other: Backend) -> None:
+    assert [pool.backends for pool in pools(of(ONE, other).models["m"])] == [(ONE,), (other,)]
+
+
+def test_weight_0_takes_a_back_end_out_unless_all_have_it() -> None:
+    idle = replace(TWO, weight=0)
+    assert [pool.backends for pool in pools(of(ONE, idle).models["m"])] == [(ONE,)]
+    assert [pool.backends for pool in pools(of(idle).models["m"])] == [(idle,)]
+
+
+def test_by_default_another_server_is_tried_only_if_none_has_served_the_request() -> None:
+    policy = routes(of(ONE, TWO))[0]["route"]["retry_policy"]
+    assert policy["num_retries"] == 1
+    assert policy["retry_on"] == "connect-failure,refused-stream,retriable-status-codes"
+    assert policy["retriable_status_codes"] == [502, 503]
+    assert policy["retry_host_predicate"][0]["name"] == "envoy.retry_host_predicates.previous_hosts"
+
+
+def test_what_reliability_says_is_written_out() -> None:
+    policy = of(
+        *(ONE, TWO),
+        lb_policy="least_request",
+        retry_count=3,
+        retry_on=("5xx",),
+        consecutive_5xx=7,
+        base_ejection_time=400.0,
+        max_ejection_percent=50,
+        health_check=HealthCheck("/health", 4, 1),
+    )
+    cluster, retries = only_pool(policy), routes(policy)[0]["route"]["retry_policy"]
+    assert cluster["lb_policy"] == "LEAST_REQUEST"
+    assert (retries["num_retries"], retries["retry_on"]) == (3, "5xx")
+    outliers = cluster["outlier_detection"]
+    assert (outliers["consecutive_5xx"], outliers["max_ejection_percent"]) == (7, 50)
+    assert (outliers["base_ejection_time"], outliers["max_ejection_time"]) == ("400.000s", "400.000s")
+    assert cluster["health_checks"][0]["http_health_check"] == {"path": "/health"}
+    assert cluster["health_checks"][0]["interval"] == "4.000s"
+
+
+def test_each_server_of_a_secure_pool_is_verified_by_its_own_name() -> None:
+    backends = [replace(one, scheme="https", host=f"{one.name[-1]}.example.com") for one in (ONE, TWO)]
+    sockets = only_pool(of(*backends))["transport_socket_matches"]
+    assert [one["transport_socket"]["typed_config"]["sni"] for one in sockets] == [
+        "1.example.com",
+        "2.example.com",
+    ]
+    assert [one["match"]["server"] for one in sockets] == ["m/1", "m/2"]
+
+
+def test_unknown_destinations_need_the_processor_s_choice_and_the_operator_s_allowance() -> None:
+    options = EnvoyOptions(destinations=destinations(["10.0.1.0/24:8000"]))
+    route = dig(manager(options=options), "route_config", "virtual_hosts", 0, "routes")[-2]
+    model, destination = route["match"]["headers"]
+    assert model == {"name": "x-selected-model", "present_match": True}
+    assert destination["string_match"]["safe_regex"]["regex"] == "10[.]0[.]1[.][0-9]{1,3}:8000"
+    assert "vsr-destinations" not in clusters()
 
 
 def test_there_is_no_admin_interface_unless_one_is_asked_for() -> None:

@@ -8,8 +8,16 @@ from vsr.config.labels import DOMAINS, PII_TYPES
 from vsr.config.load import DEFAULT_FILE, load_config, load_policy
 from vsr.training import labels
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
-ENV = {"VSR_API_KEY": "client", "OPENAI_API_KEY": "provider"}
+FILES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
+SUITES = [path for path in FILES if path.name.endswith(".probes.yaml")]
+EXAMPLES = [path for path in FILES if path not in SUITES]
+ENV = dict.fromkeys(
+    (
+        *("VSR_API_KEY", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"),
+        *("AWS_BEARER_TOKEN_BEDROCK", "MINIMAX_API_KEY"),
+    ),
+    "key",
+)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -71,8 +71,11 @@ def test_a_system_prompt_that_is_switched_off_is_not_converted() -> None:
 
 def test_the_converted_document_is_canonical_and_loads_to_the_same_policy() -> None:
     text = EXAMPLE.read_text()
-    converted = convert_text(text, "f.yaml")
-    assert converted.startswith("version: v0.3\n")
+    result = convert_text(text, "f.yaml")
+    converted = result.text
+    assert converted.startswith("# The older flat format")
+    assert "\nversion: v0.3\n" in converted
+    assert result.dropped == ()
     one, two = load_text(text, "f.yaml", {}).policy, load_text(converted, "f.yaml", {}).policy
     for name in ("models", "signals", "decisions", "guards", "default_model", "domain_threshold", "inert"):
         assert getattr(one, name) == getattr(two, name)
@@ -83,7 +86,7 @@ def test_conversion_leaves_its_input_and_references_to_the_environment_alone() -
     data = parse_yaml(text, "f.yaml").data
     convert(data)
     assert data == parse_yaml(text, "f.yaml").data
-    assert "endpoint: ${HOST}:9001" in convert_text(text, "f.yaml")
+    assert "endpoint: ${HOST}:9001" in convert_text(text, "f.yaml").text
     assert load(text, {"HOST": "10.0.0.1"}).policy.models["a"].backends[0].host == "10.0.0.1"
 
 
@@ -134,12 +137,12 @@ def test_the_plugins_pii_and_jailbreak_of_a_decision_are_translated() -> None:
         ("semantic_cach: {}\n", "6: unknown key 'semantic_cach'; did you mean 'semantic_cache'?"),
         (
             "categories:\n  - name: math\n    jailbreak_enabled: false\n",
-            "8: not supported yet: categories[0].jailbreak_enabled",
+            "8: categories[0].jailbreak_enabled is not supported, because guards are the same",
         ),
         (
             "decisions:\n  - name: d\n    modelRefs: [{model: a}]\n    plugins:\n"
             "      - {type: jailbreak, configuration: {enabled: false}}\n",
-            "10: not supported yet: jailbreak off for one decision",
+            "10: decisions[0].plugins[0]: jailbreak off for one decision is not supported",
         ),
         ("categories: [{name: math, model_score: []}]\n", "did you mean 'model_scores'?"),
         ("vllm_endpoint: []\n", "did you mean 'vllm_endpoints'?"),
@@ -157,7 +160,7 @@ def test_what_cannot_be_converted_is_refused_in_its_line(extra: str, expected: s
             "9: model 'b' is not in",
         ),
         ("prompt_guard:\n  enabled: true\n  thresold: 0.5\n", "8: unknown key 'thresold'"),
-        ("embedding_rules:\n  - {name: x}\n", "not supported yet: routing.signals.embeddings"),
+        ("embedding_rules:\n  - {name: x}\n", "7: routing.signals.embeddings[0].candidates is required"),
         ("decisions:\n  - name: dd\n    modelRefs:\n      - {model: bb}\n", "9: model 'bb' is not in"),
         ("classifier:\n  category_model:\n    threshold: high\n", "8: global.model_catalog.modules"),
     ],
@@ -174,3 +177,18 @@ def test_inert_parts_of_a_flat_file_are_listed() -> None:
     inert = " ".join(load(FLAT + extra).policy.inert)
     for key in ("global.stores.response_cache", "categories[0].semantic_cache_enabled", "embeddings"):
         assert key in inert
+
+
+def test_what_conversion_leaves_out_is_told() -> None:
+    extra = (
+        "categories: [{name: math, semantic_cache_enabled: true}]\n"
+        "decisions: # all of them\n"
+        "  - {name: d, modelRefs: [{model: a}], plugins: [{type: jailbreak}]} # one\n"
+    )
+    result = convert_text(FLAT + extra, "f.yaml")
+    told = [problem.message for problem in result.dropped]
+    assert [problem.line for problem in result.dropped] == [6, 8]
+    assert told[0].startswith("categories[0].semantic_cache_enabled")
+    assert told[1].startswith("the plugin jailbreak")
+    assert "# all of them" in result.text
+    assert "# one" in result.text

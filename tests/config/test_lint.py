@@ -114,7 +114,6 @@ def test_a_name_cannot_be_both_a_model_and_a_lora_or_an_automatic_name() -> None
             "{operator: NOT, conditions: [{type: domain, name: law}, {type: domain, name: math}]}",
             "NOT takes exactly one condition, not 2",
         ),
-        ("{operator: AND, conditions: []}", "AND has no conditions"),
         ("{operator: OR}", "OR has no conditions"),
         (
             "{operator: AND, conditions: [{type: domain, name: law}, "
@@ -220,7 +219,8 @@ def test_a_decision_that_cannot_be_carried_out_is_an_error(body: str, expected: 
 
 def test_what_has_no_effect_is_a_warning() -> None:
     assert warned(decisions("{name: d, modelRefs: [{model: a, use_reasoning: true}]}")) == [
-        "11: model 'a' has no reasoning_family, so use_reasoning has no effect"
+        "11: model 'a' has no reasoning_family, so use_reasoning has no effect",
+        "6: no decision and no domain chooses model 'b'; clients can only name it",
     ]
     assert warned("routing: {modelCards: [{name: c}]}\n") == ["7: 'c' is not in providers.models"]
 

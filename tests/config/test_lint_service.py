@@ -90,7 +90,6 @@ def test_the_management_api_may_be_exposed_with_tokens() -> None:
         ("endpoint: 'h:1', extra_headers: {Authorization: x}", "carries a credential: use api_key_env"),
         ("endpoint: 'h:1', extra_headers: {x-vsr-a: x}", "header 'x-vsr-a' belongs to the router"),
         ("endpoint: 'h:1', auth_header: 'a b'", "'a b' is not a header name"),
-        ("endpoint: 'h:1', provider: anthropic", "not supported yet: "),
     ],
 )
 def test_a_back_end_that_cannot_be_called_is_refused(fields: str, expected: str) -> None:

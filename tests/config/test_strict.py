@@ -115,42 +115,39 @@ def test_a_missing_file_and_a_binary_one_are_one_clear_sentence(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
-        ("entrypoints: []\n", "not supported yet: entrypoints"),
-        ("routing: {projections: {}}\n", "not supported yet: routing.projections"),
-        ("routing: {signals: {embeddings: []}}\n", "not supported yet: routing.signals.embeddings"),
+        (
+            "routing: {decisions: [{name: d, modelRefs: [{model: a}], candidateIterations: []}]}\n",
+            "routing.decisions[0].candidateIterations is not supported, because",
+        ),
+        (
+            "routing: {signals: {embeddings: [{name: e, threshold: 0.5, candidates: [x], "
+            "query_modality: image}]}}\n",
+            "routing.signals.embeddings[0].query_modality: image is not supported, because",
+        ),
         ("global: {services: {ratelimit: {}}}\n", "no rate limit would be enforced"),
         (
             "global: {router: {streamed_body: {enabled: true}}}\n",
-            "not supported yet: global.router.streamed_body",
-        ),
-        ("global: {integrations: {looper: {}}}\n", "not supported yet: global.integrations.looper"),
-        (
-            "routing: {signals: {keywords: [{name: k, keywords: [x], method: bm25}]}}\n",
-            "not supported yet: routing.signals.keywords[0].method: bm25",
+            "global.router.streamed_body is not supported, because",
         ),
         (
-            "routing: {decisions: [{name: d, modelRefs: [{model: a}], algorithm: {type: knn, knn: {}}}]}\n",
-            "not supported yet: routing.decisions[0].algorithm.type: knn",
+            "routing: {decisions: [{name: d, modelRefs: [{model: a}], "
+            "algorithm: {type: prompt, prompt: {}}}]}\n",
+            "routing.decisions[0].algorithm.type: prompt is not supported, because",
         ),
         (
             "routing: {decisions: [{name: d, modelRefs: [{model: a}], plugins: [{type: rag}]}]}\n",
-            "not supported yet: routing.decisions[0].plugins[0].type: rag",
+            "routing.decisions[0].plugins[0].type: rag is not supported, because",
         ),
         (
             "routing: {decisions: [{name: d, modelRefs: [{model: a}], plugins: [{type: jailbreak}]}]}\n",
             "the prompt guard is global",
-        ),
-        (
-            "routing: {decisions: [{name: d, modelRefs: [{model: a}], rules: {operator: NOT, "
-            "conditions: [{operator: AND, conditions: [{type: complexity, name: 'x:hard'}]}]}}]}\n",
-            "rules.conditions[0].conditions[0].type: complexity",
         ),
     ],
 )
 def test_a_known_key_that_changes_safety_or_routing_is_refused(extra: str, expected: str) -> None:
     message = complaint(extra)
     assert expected in message
-    assert "not supported yet" in message
+    assert "is not supported, because" in message
 
 
 def test_a_section_that_is_switched_off_may_stay_in_the_file() -> None:
@@ -187,7 +184,7 @@ def test_pending_plugins_and_the_schema_name_the_same_types() -> None:
             if pending.kind == "inert":
                 assert load(PROVIDERS + text).policy.inert
             else:
-                assert "not supported yet" in complaint(text)
+                assert "is not supported, because" in complaint(text)
 
 
 def test_every_pending_key_has_a_reason() -> None:

@@ -18,8 +18,11 @@ from tests.doors.wire import Reply, Wire, ask
 from tests.scripted import ScriptedBundle, ScriptedEncoder, make_policy
 from vsr.chat.request import parse_chat_request
 from vsr.config.policy import (
+    Band,
+    Bands,
     Decision,
     Guards,
+    Input,
     Leaf,
     Limits,
     Management,
@@ -27,9 +30,11 @@ from vsr.config.policy import (
     ModelRef,
     PiiGuard,
     Policy,
+    Projections,
+    Score,
 )
+from vsr.config.predicate import Predicate
 from vsr.content import Secret
-from vsr.decisions.trace import trace
 from vsr.doors.management import management_app
 from vsr.doors.server import HttpServer
 from vsr.encoder.bundle import default_bundle_path, load_bundle
@@ -37,7 +42,7 @@ from vsr.encoder.manifest import Manifest
 from vsr.errors import InternalError
 from vsr.generation import Generation, Live
 from vsr.route import PiiPolicy
-from vsr.router import decide, judge
+from vsr.router import explain, judge
 
 CLASSIFY = "/api/v1/classify/"
 
@@ -326,7 +331,7 @@ async def test_eval_answers_what_judge_and_decide_say(api: Api) -> None:
     policy = api.generation.policy
     request = parse_chat_request({"model": "auto", "messages": [{"role": "user", "content": "math! 1+1"}]})
     facts = await judge(request, policy, api.generation.encoder)
-    expected = trace(policy, facts, decide("vllm-sr/auto", facts, policy)).as_dict()
+    expected = explain("vllm-sr/auto", facts, policy).as_dict()
     for timed in (expected, result["eval_trace"]):
         del timed["seconds"]
     assert result["eval_trace"] == json.loads(json.dumps(expected))
@@ -345,6 +350,28 @@ async def test_eval_says_which_decision_won_and_by_which_signals() -> None:
         assert result["decision_result"]["matched_signals"] == {"jailbreak": ["attack"]}
         assert result["decision_result"]["used_signals"] == {"jailbreak": ["attack"]}
         assert result["decision_result"]["unmatched_signals"] == {}
+
+
+async def test_eval_tells_projections_and_the_recipe_that_was_asked() -> None:
+    steps = (
+        Score("effort", (Input("domain", "math", 0.5, "confidence"),)),
+        Bands("band", "effort", (Band("hard", Predicate(gte=0.4)), Band("easy", Predicate(lt=0.4)))),
+    )
+    base = make_policy()
+    think = Decision("think", rules=Leaf("projection", "hard"), models=(ModelRef("math-7b"),))
+    base = replace(base, auto_names=(*base.auto_names, "slow"))
+    careful = replace(base, recipe="careful", projections=Projections(steps=steps), decisions=(think,))
+    policy = replace(base, recipes={"careful": careful}, entrypoints={"slow": "careful"})
+    async with management(policy) as api:
+        result = (await api.post("/api/v1/eval", text="math!", model="slow")).json
+        assert (result["recipe"], result["routing_decision"]) == ("careful", "think")
+        assert result["projection_scores"] == {"effort": pytest.approx(0.45)}
+        assert result["decision_result"]["matched_signals"] == {"projection": ["hard"]}
+        assert result["signal_confidences"]["projection:hard"] > 0.5
+        flips = {flip["signal"]: flip["at"] for flip in result["eval_trace"]["flips"]}
+        assert flips["domain:math"] == pytest.approx(0.8, abs=1e-3)
+        other = (await api.post("/api/v1/eval", text="math!")).json
+        assert (other["recipe"], other["routing_decision"]) == ("default", "")
 
 
 @pytest.mark.parametrize(
@@ -405,11 +432,11 @@ async def test_a_bug_is_a_500_whose_log_shows_no_text(
 ) -> None:
     canary = str(uuid.uuid4())
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyError(canary)
 
     async with management() as api:
-        monkeypatch.setattr("vsr.doors.management.evaluate.trace", fail)
+        monkeypatch.setattr("vsr.doors.management.evaluate.explain", fail)
         reply = await api.post("/api/v1/eval", text="hello")
         assert (reply.status, reply.error["code"]) == (500, "internal_error")
     assert "KeyError" in caplog.text

@@ -98,10 +98,10 @@ class SmallExchange(Exchange):
             return self.on_error(Refused("Refused."))
         backend = self.world.policy.models[model].backends[0]
         return Forward(
-            (self._sent_to(backend, model),), json.dumps(request | {"model": model}).encode(), True
+            (self._towards(backend, model),), json.dumps(request | {"model": model}).encode(), True
         )
 
-    def _sent_to(self, backend: Backend, model: str) -> Attempt:
+    def _towards(self, backend: Backend, model: str) -> Attempt:
         routed = {"x-selected-model": model, "x-gateway-destination-endpoint": backend.destination}
         return Attempt(backend, f"{backend.base_path}/chat/completions", routed, frozenset({"authorization"}))
 

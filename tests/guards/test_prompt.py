@@ -82,3 +82,8 @@ def test_a_window_that_bridges_into_an_allowed_passage_is_still_judged() -> None
 
 def test_a_request_without_text_is_clean() -> None:
     assert assess_prompt(facts(roles=()), PromptGuard()).state == "clean"
+
+
+def test_what_the_text_was_read_through_is_told() -> None:
+    finding = assess_prompt(facts(WindowRisk(1, 0.1), WindowRisk(1, 0.95, disguise="hex")), PromptGuard())
+    assert "read through hex" in finding.reason

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import platform
 import sys
 import time
+import urllib.error
+import urllib.request
 from dataclasses import asdict, dataclass
+from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -15,7 +19,8 @@ from typing import Literal
 from vsr import __version__
 from vsr.cli import ports
 from vsr.cli.serve_options import ServeOptions
-from vsr.config.load import DEFAULT_FILE, load_policy
+from vsr.config.load import DEFAULT_FILE, load_config, load_policy
+from vsr.config.policy import Management
 from vsr.doors.envoy_process import find_envoy
 from vsr.encoder.bundle import default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
@@ -32,6 +37,7 @@ PACKAGES = (
     "aiohttp",
     "pydantic",
 )
+_ROUTER_TIMEOUT = 2.0
 NEEDED_BYTES = 500 * 1024 * 1024
 
 FEATURES = {
@@ -60,8 +66,10 @@ class Check:
         return asdict(self)
 
 
-def all_checks(bundle: Path | None, *, check_ports: bool = True) -> list[Check]:
+def all_checks(bundle: Path | None, config: Path | None = None, *, check_ports: bool = True) -> list[Check]:
     found = [versions(), packages(), processor(), memory(), envoy(), encoder(bundle or default_bundle_path())]
+    if config is not None:
+        found += configuration(config)
     return [*found, *free_ports()] if check_ports else found
 
 
@@ -136,6 +144,46 @@ def encoder(path: Path) -> Check:
         f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.digest[:12]}) at {path}: hashes and "
         f"{len(bundle.manifest.golden)} golden outputs agree, ready in {seconds:.1f} s",
     )
+
+
+def configuration(path: Path) -> list[Check]:
+    """The file, and whether a router that runs on its management address serves something else."""
+    try:
+        loaded = load_config(path, os.environ)
+    except ConfigError as error:
+        problems = str(error).splitlines()
+        more = f" (and {len(problems) - 1} more: vsr validate {path})" if len(problems) > 1 else ""
+        return [Check("configuration", "bad", problems[0] + more)]
+    remarks = len(loaded.remarks)
+    doubts = f", {remarks} remarks: vsr validate {path}" if remarks else ""
+    found = [Check("configuration", "doubtful" if remarks else "good", f"{path} is valid{doubts}")]
+    answer = _asked(loaded.policy.management)
+    if answer is not None and answer.get("configuration") == "rejected":
+        advice = "GET /config/router of its management API says why"
+        found.append(
+            Check(
+                "router",
+                "bad",
+                f"the router that runs has rejected its file and serves the last good: {advice}",
+            )
+        )
+    elif answer is not None:
+        found.append(Check("router", "good" if answer.get("ready") else "doubtful", f"runs: {answer}"))
+    return found
+
+
+def _asked(management: Management) -> dict[str, object] | None:
+    """What /readyz says; None if nothing that answers so is there."""
+    host = f"[{management.address}]" if ":" in management.address else management.address
+    url = f"http://{host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')}:{management.port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=_ROUTER_TIMEOUT) as response:
+            answer = json.loads(response.read(4096))
+    except urllib.error.HTTPError:
+        return {"ready": False}
+    except (OSError, ValueError, HTTPException):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 async def _start_encoder(path: Path) -> None:

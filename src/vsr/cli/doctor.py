@@ -6,21 +6,22 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli.options import Bundle, Json
+from vsr.cli.options import Bundle, Config, Json
 from vsr.cli.output import console, print_json
 
 
 def doctor(
+    config: Config = None,
     bundle: Bundle = None,
     as_json: Json = False,
     check_ports: Annotated[
         bool, typer.Option("--ports/--no-ports", envvar="VSR_PORTS", help="Look whether the ports are free.")
     ] = True,
 ) -> None:
-    """Check this machine: versions, processor, bundle, ports, Envoy, memory. Exit code 1 if one is bad."""
+    """Check this machine and a configuration. Exit code 1 if something is bad."""
     from vsr.cli.checks import all_checks
 
-    checks = all_checks(bundle, check_ports=check_ports)
+    checks = all_checks(bundle, config, check_ports=check_ports)
     healthy = not any(check.state == "bad" for check in checks)
     if as_json:
         print_json({"healthy": healthy, "checks": [check.as_dict() for check in checks]})

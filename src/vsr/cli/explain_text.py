@@ -24,16 +24,20 @@ def show(result: Explanation) -> None:
     _show_outcome(out, result.trace)
     _show_reading(out, result.trace)
     _show_signals(out, result.trace)
+    _show_scores(out, result.trace)
     _show_decisions(out, result.trace)
+    _show_flips(out, result.trace)
     _show_guards(out, result.trace)
     _show_sent(out, result.sent)
 
 
 def _show_outcome(out: Console, trace: Trace) -> None:
     route = trace.route
-    colour = "green" if route.outcome in ("forward", "answer") else "red"
+    colour = "green" if route.outcome in ("forward", "compose", "answer") else "red"
     model = f" to [bold]{escape(route.model)}[/bold]" if route.model and route.outcome == "forward" else ""
     out.print(f"[bold {colour}]{route.outcome}[/bold {colour}]{model}: {escape(route.reason)}")
+    if route.recipe != "default":
+        out.print(f"recipe {escape(route.recipe)}")
     if route.reasoning is not None:
         effort = f", effort {escape(route.reasoning_effort)}" if route.reasoning_effort else ""
         out.print(f"reasoning {'on' if route.reasoning else 'off'}{effort}")
@@ -48,24 +52,52 @@ def _show_reading(out: Console, trace: Trace) -> None:
     if trace.coverage:
         unread = f"; not read: {', '.join(trace.coverage.unread)}" if trace.coverage.unread else ""
         out.print(f"read: {trace.coverage.tokens} tokens in {trace.coverage.windows} windows{unread}")
+        if trace.coverage.disguises:
+            out.print(f"read a second time, undisguised: {', '.join(trace.coverage.disguises)}")
     if trace.encoder_error:
         out.print(f"[red]the encoder could not read it: {escape(trace.encoder_error)}[/red]")
     out.print(", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in trace.seconds.items()))
 
 
 def _show_signals(out: Console, trace: Trace) -> None:
-    table = Table("signal", "matched", "score", "threshold", "detail", title="Signals", title_justify="left")
+    columns = ("signal", "matched", "score", "threshold", "value", "detail", "ms")
+    table = Table(*columns, title="Signals", title_justify="left")
     for signal in sorted(trace.signals, key=lambda signal: (not signal.matched, signal.key)):
         threshold = "" if signal.threshold is None else f"{signal.threshold:.2f}"
         detail = f"[red]{escape(signal.error)}[/red]" if signal.error else escape(signal.detail)
         matched = "[green]yes[/green]" if signal.matched else "no"
-        name = escape(f"{signal.type}:{signal.name}")
+        name = escape(f"{signal.type}:{signal.name}" + (f":{signal.label}" if signal.label else ""))
         # without a threshold there is nothing that a rule which did not match could have scored
         score = f"{signal.confidence:.2f}" if signal.matched or threshold else ""
-        table.add_row(name, matched, score, threshold, detail)
+        value = "" if signal.value is None else f"{signal.value:g}"
+        taken = f"{signal.seconds * 1000:.2f}" if signal.seconds else ""
+        table.add_row(name, matched, score, threshold, value, detail, taken)
     if trace.signals:
         out.print()
         out.print(table)
+
+
+def _show_scores(out: Console, trace: Trace) -> None:
+    if trace.scores:
+        out.print("scores: " + ", ".join(f"{escape(name)} {score}" for name, score in trace.scores.items()))
+
+
+def _show_flips(out: Console, trace: Trace) -> None:
+    """What would have had to be different, one signal at a time."""
+    if not trace.flips:
+        return
+    out.print("\nAnother route would have been chosen if, all else the same:")
+    for flip in trace.flips:
+        name = escape(f"{flip.type}:{flip.name}" + (f":{flip.label}" if flip.label else ""))
+        if flip.now is None or flip.at is None:
+            change = "matched" if flip.matched else "did not match"
+        else:
+            side = "or more" if flip.at > flip.now else "or less"
+            change = f"were {flip.at:g} {side} (it is {flip.now:.4g})"
+        other = " ".join(
+            filter(None, (flip.outcome, flip.model, f"by {flip.decision}" if flip.decision else ""))
+        )
+        out.print(f"  {name} {change}: {escape(other)}")
 
 
 def _show_decisions(out: Console, trace: Trace) -> None:

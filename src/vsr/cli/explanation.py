@@ -12,14 +12,16 @@ from typing import Any
 from vsr.chat.body import dump_json
 from vsr.chat.request import parse_chat_request
 from vsr.cli import source
+from vsr.cli.output import complain
 from vsr.cli.serve_options import ServeOptions
 from vsr.config.headers import is_credential
 from vsr.config.policy import Policy
-from vsr.decisions.trace import Trace, trace
+from vsr.decisions.trace import Trace
 from vsr.encoder.bundle import default_bundle_path
-from vsr.exchange import CHAT_PATH, Answer, Attempt, Forward, RequestHead
+from vsr.exchange import CHAT_PATH, Answer, Attempt, Compose, Forward, RequestHead
+from vsr.facts import Facts
 from vsr.generation import Generation
-from vsr.router import decide, judge
+from vsr.router import explain, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +49,30 @@ class Explanation:
 
 async def explanation(body: dict[str, Any], config: Path | None, bundle: Path | None) -> Explanation:
     """Raises InvalidRequest, ConfigError and BundleError."""
-    policy = await _policy(config)
+    policy = await load_policy(config)
     request = parse_chat_request(body)
     generation = await Generation.start(policy, bundle=bundle or default_bundle_path())
     try:
-        facts = await judge(request, policy, generation.encoder)
-        route = decide(request.model, facts, policy)
-        return Explanation(trace(policy, facts, route), await _sent(body, policy, generation))
+        sent, facts = await _sent(body, policy, generation)
+        if facts is None:  # it was not judged: say why
+            facts = await judge(request, policy, generation.encoder, signals=generation.signals)
+        return Explanation(explain(request.model, facts, policy, state=generation.state), sent)
     finally:
         await generation.aclose()
 
 
-async def _policy(config: Path | None) -> Policy:
+async def load_policy(config: Path | None) -> Policy:
     options = ServeOptions(config=config)
     if source.uses_environment(options, os.environ):
         options = ServeOptions(models=source.list_models(os.environ))
-    return source.load(options, os.environ)
+    given = source.given(options, os.environ)
+    for remark in given.loaded.remarks:
+        complain(remark)
+    return given.policy
 
 
-async def _sent(body: dict[str, Any], policy: Policy, generation: Generation) -> Sent:
-    """The same request through an exchange: what it says is what a door would carry out."""
+async def _sent(body: dict[str, Any], policy: Policy, generation: Generation) -> tuple[Sent, Facts | None]:
+    """The request through an exchange: what it says is what a door would carry out."""
     head = RequestHead(
         "POST", CHAT_PATH, (("content-type", "application/json"),), listener=policy.listeners[0].name
     )
@@ -76,8 +82,11 @@ async def _sent(body: dict[str, Any], policy: Policy, generation: Generation) ->
     finally:
         exchange.close()
     if isinstance(action, Answer):
-        return Sent("the client", dict(action.headers), json.loads(action.body), action.status)
-    return _forwarded(action)
+        answered = Sent("the client", dict(action.headers), json.loads(action.body), action.status)
+        return answered, exchange.facts
+    if isinstance(action, Compose):
+        return Sent(f"{', '.join(action.members)}, in several calls", {}, body), exchange.facts
+    return _forwarded(action), exchange.facts
 
 
 def _forwarded(forward: Forward) -> Sent:

@@ -12,9 +12,24 @@ import typer
 import typer.main
 from typer.exceptions import TyperException
 
-from vsr.cli import config, doctor, explain, serve, simulate, train, validate, version
+from vsr.cli import (
+    calibrate,
+    config,
+    doctor,
+    evaluate,
+    evaluate_selection,
+    explain,
+    models,
+    redteam,
+    serve,
+    simulate,
+    train,
+    train_selector,
+    validate,
+    version,
+)
 from vsr.cli.output import complain
-from vsr.errors import BundleError, ConfigError, RequestError, VSRError
+from vsr.errors import BundleError, ConfigError, EvaluationError, RequestError, SelectorError, VSRError
 
 
 def main() -> None:
@@ -28,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         complain(error.format_message())
         return error.exit_code
-    except (ConfigError, BundleError) as error:
+    except (ConfigError, BundleError, EvaluationError, SelectorError) as error:
         complain(str(error))
         return 2
     except RequestError as error:
@@ -54,10 +69,16 @@ def build() -> typer.Typer:
     app.command("validate")(validate.validate)
     app.command("explain")(explain.explain)
     app.add_typer(config.build(), name="config")
+    app.add_typer(models.build(), name="models")
     app.command("doctor")(doctor.doctor)
     app.command("simulate")(simulate.simulate)
     app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
         train.train
     )
+    app.command("train-selector")(train_selector.train_selector)
+    app.command("evaluate-selection")(evaluate_selection.evaluate_selection)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("calibrate")(calibrate.calibrate)
+    app.command("redteam")(redteam.redteam)
     app.command("version")(version.version)
     return app

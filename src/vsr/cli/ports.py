@@ -23,6 +23,8 @@ def wanted(policy: Policy, options: ServeOptions) -> dict[str, Address]:
     addresses["metrics"] = (METRICS_HOST, options.metrics_port)
     if options.extproc:
         addresses["external processor"] = ("127.0.0.1", options.extproc_port)
+        if policy.loops:
+            addresses["loopback"] = ("127.0.0.1", options.loopback_port)
     return addresses
 
 

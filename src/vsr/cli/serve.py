@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from dataclasses import replace
 from typing import Annotated
@@ -31,6 +32,12 @@ def serve(
         ),
     ] = None,
     extproc_port: Annotated[int, typer.Option(envvar="VSR_EXTPROC_PORT", min=1, max=65535)] = 50051,
+    loopback_port: Annotated[
+        int,
+        typer.Option(
+            envvar="VSR_LOOPBACK_PORT", min=1, max=65535, help="Where Envoy sends what needs several models."
+        ),
+    ] = 8802,
     management_port: Annotated[
         int | None, typer.Option(envvar="VSR_MANAGEMENT_PORT", min=1, max=65535, show_default="8080")
     ] = None,
@@ -67,6 +74,7 @@ def serve(
         envoy=envoy,
         extproc=envoy if extproc is None else extproc or envoy,
         extproc_port=extproc_port,
+        loopback_port=loopback_port,
         management_port=management_port,
         metrics_port=metrics_port,
         workers=workers,
@@ -78,6 +86,8 @@ def serve(
         options = replace(options, models=source.list_models(os.environ))
     built_in = options.config is None and not options.models
     options = replace(options, simulate=built_in if simulate is None else simulate)
-    policy = source.load(options, os.environ)
+    given = source.given(options, os.environ)
+    for warning in given.loaded.warnings:
+        logging.getLogger(source.__name__).warning("warning: %s", warning)
     with asyncio.Runner(loop_factory=serving.new_event_loop) as runner:
-        runner.run(serving.serve(policy, options))
+        runner.run(serving.serve(given, options))

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from vsr.cli import logs, ports
 from vsr.cli.banner import announce
-from vsr.cli.serve_options import ServeOptions
+from vsr.cli.serve_options import HOP_TOKEN_ENV, ServeOptions
 from vsr.cli.simulated import simulated
+from vsr.cli.source import Given
 from vsr.config.policy import Policy
 from vsr.doors.envoy_process import EnvoyProcess
 from vsr.errors import VSRError
@@ -34,6 +39,8 @@ class Doors(Protocol):
     """What serves the requests: this process, or several that it watches. `stop` is idempotent."""
 
     async def start(self) -> None: ...
+
+    def reload(self) -> None: ...
 
     async def stop(self, grace: float) -> None: ...
 
@@ -64,16 +71,31 @@ def stop_signals() -> asyncio.Event:
     return stopping
 
 
-async def serve(policy: Policy, options: ServeOptions) -> None:
+def reload_signal(reload: Callable[[], None], stopping: asyncio.Event) -> None:
+    """SIGHUP reloads, unless it means that the terminal is gone: then there is nobody to stop us later."""
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def hung_up() -> None:
+        if at_terminal and not os.isatty(0):
+            stopping.set()
+        else:
+            reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
+
+
+async def serve(given: Given, options: ServeOptions) -> None:
     """Serve until a signal says stop, then drain. RouterDied if Envoy ends before that."""
     stopping = stop_signals()
+    policy = given.policy
     ports.demand(ports.wanted(policy, options))
     async with AsyncExitStack() as opened:
         if options.simulate:
             await opened.enter_async_context(simulated(policy))
         doors, exposition = (
-            opened.enter_context(_several(options)) if options.workers > 1 else _one(policy, options)
+            opened.enter_context(_several(options)) if options.workers > 1 else _one(given, options)
         )
+        reload_signal(doors.reload, stopping)
         opened.push_async_callback(doors.stop, 0)
         await doors.start()
         await _serve_metrics(exposition, options, opened)
@@ -86,31 +108,36 @@ async def serve(policy: Policy, options: ServeOptions) -> None:
         await doors.stop(options.grace)
 
 
-def _one(policy: Policy, options: ServeOptions) -> tuple[Doors, Exposition]:
+def _one(given: Given, options: ServeOptions) -> tuple[Doors, Exposition]:
     from vsr.cli.stack import Stack
 
-    stack = Stack(policy, options)
+    stack = Stack(given, options)
     return stack, stack.exposition
 
 
 @contextmanager
 def _several(options: ServeOptions) -> Iterator[tuple[Doors, Exposition]]:
-    """Workers keep their metrics in files of one private directory, and this process adds them up."""
+    """Workers keep their metrics in files of one private directory, and this process adds them up. Beside
+    them lies the configuration that was good last, for workers that start later."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import mark_process_dead
 
     from vsr.cli.supervisor import Supervisor, worker_command
     from vsr.telemetry import exposition
 
-    with tempfile.TemporaryDirectory(prefix="vsr-metrics-") as directory:
+    with tempfile.TemporaryDirectory(prefix="vsr-workers-") as private:
+        directory = os.path.join(private, "metrics")
+        os.mkdir(directory)
+        options = replace(options, last_good=Path(private) / "last-good.yaml")
         os.environ[MULTIPROCESS_ENV] = directory
+        os.environ[HOP_TOKEN_ENV] = secrets.token_urlsafe(32)
         try:
             yield (
                 Supervisor(worker_command(options.to_json()), options.workers, died=mark_process_dead),
                 lambda: exposition(CollectorRegistry()),
             )
         finally:
-            del os.environ[MULTIPROCESS_ENV]
+            del os.environ[MULTIPROCESS_ENV], os.environ[HOP_TOKEN_ENV]
 
 
 async def _serve_metrics(exposition: Exposition, options: ServeOptions, opened: AsyncExitStack) -> None:
@@ -125,7 +152,11 @@ async def _serve_metrics(exposition: Exposition, options: ServeOptions, opened: 
 async def _start_envoy(policy: Policy, options: ServeOptions, opened: AsyncExitStack) -> EnvoyProcess:
     from vsr.config.envoy import EnvoyOptions, envoy_config
 
-    envoy = EnvoyProcess(envoy_config(policy, EnvoyOptions(extproc_port=options.extproc_port)))
+    envoy = EnvoyProcess(
+        envoy_config(
+            policy, EnvoyOptions(extproc_port=options.extproc_port, loopback_port=options.loopback_port)
+        )
+    )
     await envoy.start()
     opened.push_async_callback(envoy.stop, 0)
     return envoy

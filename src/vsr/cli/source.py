@@ -1,4 +1,5 @@
-"""Where the policy comes from: a file, the models of an OpenAI-compatible server, or the built-in one."""
+"""Where the configuration comes from: a file, the models of an OpenAI-compatible server, or the built-in
+one; and what the flags change about it."""
 
 from __future__ import annotations
 
@@ -7,15 +8,17 @@ import logging
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from vsr.cli.serve_options import ServeOptions
 from vsr.config.endpoints import is_loopback
-from vsr.config.load import DEFAULT_FILE, load_config, policy_from_openai_env
+from vsr.config.load import DEFAULT_FILE, LoadedConfig, load_text, text_from_openai_env
 from vsr.config.policy import Listener, Policy
+from vsr.config.storage import ConfigFile, read_text
 from vsr.errors import ConfigError, Problem
+from vsr.reload import Source
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +31,55 @@ def uses_environment(options: ServeOptions, env: Mapping[str, str]) -> bool:
     return options.config is None and bool(env.get("OPENAI_BASE_URL"))
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What to serve at first, and where more of it comes from."""
+
+    source: Source
+    text: str
+    loaded: LoadedConfig
+
+    @property
+    def policy(self) -> Policy:
+        return self.loaded.policy
+
+
 def load(options: ServeOptions, env: Mapping[str, str]) -> Policy:
     """The policy to serve, with the flags applied. ConfigError with everything that is wrong."""
+    return given(options, env).policy
+
+
+def given(options: ServeOptions, env: Mapping[str, str]) -> Given:
+    """As `load`. A worker whose file is wrong by now takes the last good text of its router."""
+    source = _source(options, env)
     if options.models:
-        key = env.get("OPENAI_API_KEY", "")
-        policy = policy_from_openai_env(env["OPENAI_BASE_URL"], key, options.models)
-    else:
-        loaded = load_config(options.config or DEFAULT_FILE, env)
-        for warning in loaded.warnings:
-            logger.warning("%s", warning)
-        policy = loaded.policy
-    return _with_flags(policy, options)
+        text = text_from_openai_env(env["OPENAI_BASE_URL"], env.get("OPENAI_API_KEY", ""), options.models)
+        return Given(source, text, source.load(text))
+    try:
+        text = read_text(options.config or DEFAULT_FILE)
+        return Given(source, text, source.load(text))
+    except ConfigError as error:
+        last_good = options.last_good
+        if last_good is None or not last_good.exists():
+            raise
+        logger.error("the configuration file is wrong; the last good one is served:\n%s", error)
+        text = read_text(last_good)
+        return Given(source, text, source.load(text))
+
+
+def _source(options: ServeOptions, env: Mapping[str, str]) -> Source:
+    name = "OPENAI_BASE_URL" if options.models else str(options.config or DEFAULT_FILE)
+
+    def load(text: str) -> LoadedConfig:
+        try:
+            loaded = load_text(text, name, env)
+        except ConfigError as error:
+            if options.models:  # nobody has seen the lines of a text that was made here
+                raise ConfigError([replace(problem, line=0) for problem in error.problems]) from None
+            raise
+        return replace(loaded, policy=_with_flags(loaded.policy, options))
+
+    return Source(name, ConfigFile(options.config) if options.config is not None else None, load)
 
 
 def list_models(env: Mapping[str, str]) -> tuple[str, ...]:

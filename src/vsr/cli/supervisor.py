@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ class Supervisor:
         self._died = died
         self._first_delay = first_delay
         self._running: set[Process] = set()
+        self._ready: set[Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -69,6 +71,12 @@ class Supervisor:
         for process in started:
             assert isinstance(process, Process)
             self._keepers.append(asyncio.create_task(self._keep(process)))
+
+    def reload(self) -> None:
+        """Pass SIGHUP on. A worker that is starting has its handler by the time it is ready."""
+        for process in self._ready:
+            if process.returncode is None:
+                process.send_signal(signal.SIGHUP)
 
     async def stop(self, grace: float) -> None:
         """Ask all workers to drain, and kill those that take longer than `grace` and a little."""
@@ -88,6 +96,7 @@ class Supervisor:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*map(_close_pipes, stopped))
         self._running.clear()
+        self._ready.clear()
 
     async def _spawn(self) -> Process:
         process = await asyncio.create_subprocess_exec(
@@ -100,6 +109,7 @@ class Supervisor:
             self._running.discard(process)
             self._died(process.pid)
             raise WorkerError(f"a worker ended with status {status} before it was ready")
+        self._ready.add(process)
         return process
 
     async def _keep(self, process: Process) -> None:
@@ -107,6 +117,7 @@ class Supervisor:
         while True:
             status = await process.wait()
             self._running.discard(process)
+            self._ready.discard(process)
             self._died(process.pid)
             if self._stopping:
                 return

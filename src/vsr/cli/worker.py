@@ -8,14 +8,15 @@ import sys
 
 from vsr.cli import logs, source
 from vsr.cli.serve_options import ServeOptions
-from vsr.cli.serving import new_event_loop, stop_signals
+from vsr.cli.serving import new_event_loop, reload_signal, stop_signals
 from vsr.cli.stack import Stack
 from vsr.errors import VSRError
 
 
 async def work(options: ServeOptions) -> None:
     stopping = stop_signals()
-    stack = Stack(source.load(options, os.environ), options)
+    stack = Stack(source.given(options, os.environ), options)
+    reload_signal(stack.reload, stopping)
     await stack.start()
     print("ready", flush=True)
     orphaned = asyncio.create_task(_input_closed())

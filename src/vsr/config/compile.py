@@ -5,63 +5,63 @@ Nothing can be wrong any more here: whatever could fail has been tried by `lint`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
-from vsr.config.endpoints import credential_header, dialect, parse_endpoint
-from vsr.config.labels import domain_label
-from vsr.config.patterns import keyword_pattern, raw_pattern
+from vsr.config.compile_decisions import compile_decision
+from vsr.config.compile_loopers import looper_limits, looper_names
+from vsr.config.compile_projections import compile_projections
+from vsr.config.compile_selection import compile_card, compile_learning, compile_pricing
+from vsr.config.compile_signals import compile_signals
+from vsr.config.endpoints import chat_path, credential_header, dialect, parse_endpoint
+from vsr.config.patterns import raw_pattern
 from vsr.config.policy import (
     Backend,
-    Branch,
-    Decision,
-    DomainRule,
     Guards,
-    JailbreakRule,
-    KeywordRule,
-    Leaf,
+    HealthCheck,
     Limits,
     Listener,
     Management,
     ManagementToken,
     Model,
-    ModelRef,
-    ModelScore,
     PiiGuard,
-    PiiRule,
     Policy,
     PromptGuard,
     ReasoningFamily,
-    RuleNode,
-    Signals,
+    Reliability,
     Timeouts,
 )
 from vsr.config.resolve import (
     auto_names,
-    domain_classes,
-    lora_owners,
+    cards,
+    entrypoints,
     model_id,
     model_pii_policy,
     pii_policy,
+    recipe_document,
     strategy,
 )
-from vsr.config.schema import Document, providers, routing
+from vsr.config.retries import retry_conditions
+from vsr.config.schema import Document, providers
+from vsr.config.schema.routing import Recipe
 from vsr.content import Secret
-from vsr.route import FastResponse, HeaderMutation, PiiPolicy, Plugin, SystemPrompt
+from vsr.route import PiiPolicy
 
 
 def compile_policy(document: Document, env: Mapping[str, str], digest: str, inert: tuple[str, ...]) -> Policy:
     router, defaults = document.global_.router, document.providers.defaults
     domain = document.global_.model_catalog.modules.classifier.domain
     listeners = tuple(_listener(listener) for listener in document.listeners)
-    return Policy(
+    policy = Policy(
         listeners=listeners or (Listener(name="default"),),
         models={model.name: _model(model, document, env) for model in document.providers.models},
         default_model=defaults.default_model,
         default_reasoning_effort=defaults.default_reasoning_effort,
         auto_names=auto_names(document),
         strategy=strategy(document),
-        signals=_signals(document),
-        decisions=tuple(_decision(decision, document) for decision in document.routing.decisions),
+        signals=compile_signals(document, env),
+        projections=compile_projections(document.routing),
+        decisions=tuple(compile_decision(decision, document) for decision in document.routing.decisions),
         guards=_guards(document),
         domain_threshold=domain.threshold,
         fallback_category=domain.fallback_category,
@@ -72,8 +72,27 @@ def compile_policy(document: Document, env: Mapping[str, str], digest: str, iner
         limits=Limits(**document.global_.limits.model_dump()),
         timeouts=Timeouts(**document.global_.timeouts.model_dump()),
         management=_management(document, env),
+        learning=compile_learning(document),
+        looper_names=looper_names(document),
+        looper_limits=looper_limits(document),
         digest=digest,
         inert=inert,
+    )
+    recipes = {recipe.name: _recipe(policy, recipe, document, env) for recipe in document.recipes}
+    return replace(policy, recipes=recipes, entrypoints=entrypoints(document))
+
+
+def _recipe(policy: Policy, recipe: Recipe, document: Document, env: Mapping[str, str]) -> Policy:
+    """The same service with other signals and decisions."""
+    own = recipe_document(document, recipe)
+    return replace(
+        policy,
+        strategy=strategy(own),
+        signals=compile_signals(own, env),
+        projections=compile_projections(own.routing),
+        decisions=tuple(compile_decision(decision, own) for decision in own.routing.decisions),
+        looper_names={},
+        recipe=recipe.name,
     )
 
 
@@ -98,7 +117,7 @@ def _management(document: Document, env: Mapping[str, str]) -> Management:
 
 def _model(model: providers.ProviderModel, document: Document, env: Mapping[str, str]) -> Model:
     family = document.providers.defaults.reasoning_families.get(model.reasoning_family)
-    cards = [card for card in document.routing.modelCards if card.name == model.name]
+    own = [card for card in cards(document) if card.name == model.name]
     return Model(
         name=model.name,
         model_id=model_id(model, model.backend_refs[0]),
@@ -106,9 +125,25 @@ def _model(model: providers.ProviderModel, document: Document, env: Mapping[str,
         reasoning_family=ReasoningFamily(model.reasoning_family, family.type, family.parameter)
         if family
         else None,
-        loras=tuple(lora.name for card in cards for lora in card.loras),
+        loras=tuple(lora.name for card in own for lora in card.loras),
         pii=model_pii_policy(model.pii_policy) if model.pii_policy else None,
-        description=next((card.description for card in cards), ""),
+        description=next((card.description for card in own), ""),
+        card=compile_card(next(iter(own), None)),
+        pricing=compile_pricing(model.pricing),
+        reliability=_reliability(model.reliability),
+    )
+
+
+def _reliability(own: providers.Reliability) -> Reliability:
+    health = HealthCheck(own.health_check_path, own.health_check_interval, own.health_check_timeout)
+    return Reliability(
+        lb_policy=own.lb_policy,
+        retry_count=own.retry_count,
+        retry_on=retry_conditions(own.retry_on),
+        consecutive_5xx=own.consecutive_5xx,
+        base_ejection_time=own.base_ejection_time,
+        max_ejection_percent=own.max_ejection_percent,
+        health_check=health if own.health_check_path else None,
     )
 
 
@@ -125,110 +160,14 @@ def _backend(
         host=endpoint.host,
         port=endpoint.port,
         base_path=endpoint.base_path,
-        chat_path=ref.chat_path,
+        chat_path=chat_path(ref, endpoint, model_id(model, ref)),
         weight=ref.weight,
-        dialect=dialect(ref, endpoint),
+        dialect=dialect(ref, endpoint).fields,
         auth_header=header,
         auth_prefix=prefix,
         api_key=Secret(key) if key else None,
         forward_authorization=ref.forward_authorization,
         extra_headers=tuple((name.lower(), value) for name, value in ref.extra_headers.items()),
-    )
-
-
-# ---------------------------------------------------------------- signals
-
-
-def _signals(document: Document) -> Signals:
-    signals = document.routing.signals
-    threshold = document.global_.model_catalog.modules.classifier.domain.threshold
-    owners = lora_owners(document)
-    return Signals(
-        domains=tuple(
-            DomainRule(
-                name=domain.name,
-                classes=domain_classes(domain),
-                threshold=threshold,
-                model_scores=tuple(_score(score, owners) for score in domain.model_scores),
-                description=domain.description,
-            )
-            for domain in signals.domains
-        ),
-        keywords=tuple(_keyword(rule) for rule in signals.keywords),
-        jailbreaks=tuple(
-            JailbreakRule(rule.name, rule.threshold, rule.include_history) for rule in signals.jailbreak
-        ),
-        piis=tuple(
-            PiiRule(rule.name, rule.threshold, frozenset(rule.pii_types_allowed), rule.include_history)
-            for rule in signals.pii
-        ),
-    )
-
-
-def _score(score: routing.ModelScore, owners: Mapping[str, str]) -> ModelScore:
-    model, lora = _resolve(score.model, score.lora_name, owners)
-    return ModelScore(model, score.score, score.use_reasoning, score.reasoning_effort or "", lora)
-
-
-def _keyword(rule: routing.KeywordSignal) -> KeywordRule:
-    build = raw_pattern if rule.method == "regex" else keyword_pattern
-    patterns = tuple(build(keyword, rule.case_sensitive) for keyword in rule.keywords)
-    return KeywordRule(rule.name, rule.operator, rule.keywords, patterns)
-
-
-# ---------------------------------------------------------------- decisions
-
-
-def _decision(decision: routing.Decision, document: Document) -> Decision:
-    owners = lora_owners(document)
-    return Decision(
-        name=decision.name,
-        priority=decision.priority,
-        tier=decision.tier,
-        rules=_rule(decision.rules, document.routing.signals.domains) if decision.rules else None,
-        models=tuple(_model_ref(ref, owners) for ref in decision.modelRefs),
-        plugins=tuple(_plugins(decision.plugins)),
-        description=decision.description,
-    )
-
-
-def _rule(rule: routing.Rule, domains: tuple[routing.DomainSignal, ...]) -> RuleNode:
-    if rule.operator is not None:
-        return Branch(rule.operator, tuple(_rule(condition, domains) for condition in rule.conditions))
-    name = rule.name
-    if rule.type == "domain" and all(domain.name != name for domain in domains):
-        # The original lets a rule name a label instead of the domain that it belongs to.
-        name = next(domain.name for domain in domains if domain_label(name) in domain_classes(domain))
-    return Leaf(rule.type or "", name, rule.on_error)
-
-
-def _model_ref(ref: routing.ModelRef, owners: Mapping[str, str]) -> ModelRef:
-    model, lora = _resolve(ref.model, ref.lora_name, owners)
-    return ModelRef(model, lora, ref.weight, ref.use_reasoning, ref.reasoning_effort or "")
-
-
-def _resolve(model: str, lora: str, owners: Mapping[str, str]) -> tuple[str, str]:
-    """A LoRA may be named as the model; then it is served by the back ends of its owner."""
-    return (owners[model], lora or model) if model in owners else (model, lora)
-
-
-def _plugins(plugins: Iterable[routing.Plugin]) -> Iterable[Plugin]:
-    for plugin in plugins:
-        if isinstance(plugin, routing.FastResponsePlugin):
-            yield FastResponse(plugin.configuration.message)
-        elif isinstance(plugin, routing.SystemPromptPlugin) and plugin.configuration.enabled:
-            yield SystemPrompt(plugin.configuration.system_prompt, plugin.configuration.mode)
-        elif isinstance(plugin, routing.HeaderMutationPlugin):
-            yield _header_mutation(plugin.configuration)
-        elif isinstance(plugin, routing.PiiPlugin) and plugin.configuration.enabled:
-            yield pii_policy(plugin.configuration.pii_types_allowed, plugin.configuration.action)
-
-
-def _header_mutation(configuration: routing.HeaderMutationConfiguration) -> HeaderMutation:
-    return HeaderMutation(
-        add=tuple((field.name.lower(), field.value) for field in configuration.add),
-        update=tuple((field.name.lower(), field.value) for field in configuration.update),
-        delete=tuple(name.lower() for name in configuration.delete),
     )
 
 

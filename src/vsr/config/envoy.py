@@ -7,7 +7,6 @@ answer of Envoy's own, in OpenAI's shape, and no way past it. `docs/envoy.md` ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -15,22 +14,22 @@ import yaml
 from vsr.config.envoy_clusters import (
     PROCESSOR_CLUSTER,
     SLACK,
-    address,
-    backend_cluster,
-    cluster_name,
+    destinations_cluster,
+    loopback_cluster,
+    pool_cluster,
     processor_cluster,
-    safe_name,
-    seconds,
     system_ca_file,
 )
+from vsr.config.envoy_destinations import Destination
 from vsr.config.envoy_errors import EXTENSIONS, Object, local_reply_config
-from vsr.config.policy import Backend, Listener, Model, Policy
+from vsr.config.envoy_pools import all_pools
+from vsr.config.envoy_routes import LOOPBACK_MODEL as LOOPBACK_MODEL
+from vsr.config.envoy_routes import routes, silence
+from vsr.config.envoy_values import address, safe_name, seconds
+from vsr.config.policy import Listener, Policy
 
 LISTENER_METADATA = "x-vsr-listener"
 """gRPC metadata by which the processor learns at which listener a request came in."""
-
-IDLE_MARGIN = 5.0
-"""Seconds by which Envoy's own idle timeout exceeds the policy's."""
 
 MAX_CONNECTIONS = 50_000
 """Client connections, idle ones included; more are closed at once."""
@@ -45,9 +44,6 @@ INTERNAL_HEADERS = (
 )
 INTERNAL_PREFIXES = ("x-vsr-looper-", "x-gateway-", "x-authz-", "x-envoy-")
 
-# Where a client sits is no business of a model's provider.
-CLIENT_ADDRESS_HEADERS = ("x-forwarded-for", "x-envoy-external-address", "x-envoy-internal")
-
 
 @dataclass(frozen=True, slots=True)
 class EnvoyOptions:
@@ -55,13 +51,16 @@ class EnvoyOptions:
 
     message_timeout is how long the processor may take for one message in seconds; judging a long
     prompt asks for more, up to the listener's timeout. ca_file None: the system's certificates.
+    loopback_port: where the router answers requests that need several models.
     """
 
     extproc_host: str = "127.0.0.1"
     extproc_port: int = 50051
+    loopback_port: int = 8802
     admin_port: int | None = None
     message_timeout: float = 10.0
     ca_file: str | None = None
+    destinations: tuple[Destination, ...] = ()
 
 
 def envoy_config(policy: Policy, options: EnvoyOptions | None = None) -> Object:
@@ -69,7 +68,11 @@ def envoy_config(policy: Policy, options: EnvoyOptions | None = None) -> Object:
     options = options or EnvoyOptions()
     ca_file = options.ca_file or system_ca_file()
     clusters = [processor_cluster(policy, options.extproc_host, options.extproc_port)]
-    clusters += [backend_cluster(policy, backend, ca_file) for backend in _backends(policy)]
+    clusters += [pool_cluster(policy, pool, ca_file) for pool in all_pools(policy)]
+    if options.destinations:
+        clusters.append(destinations_cluster(policy))
+    if policy.loops:
+        clusters.append(loopback_cluster(policy, options.loopback_port))
     config: Object = {
         "static_resources": {
             "listeners": [_listener(policy, listener, options) for listener in policy.listeners],
@@ -129,11 +132,11 @@ def _manager(policy: Policy, listener: Listener, options: EnvoyOptions) -> Objec
         "always_set_request_id_in_response": True,
         "request_headers_timeout": "30s",
         "request_timeout": seconds(listener.timeout),
-        "stream_idle_timeout": seconds(_silence(policy) + listener.timeout),
+        "stream_idle_timeout": seconds(silence(policy) + listener.timeout),
         "early_header_mutation_extensions": [_header_removal()],
         "local_reply_config": local_reply_config(),
         "http_filters": [_processor_filter(listener, options), router],
-        "route_config": _routes(policy),
+        "route_config": routes(policy, options.destinations, options.loopback_port),
     }
 
 
@@ -185,68 +188,3 @@ def _connection_limit() -> Object:
             "max_active_downstream_connections": MAX_CONNECTIONS,
         },
     }
-
-
-# ---------------------------------------------------------------- routes
-
-
-def _routes(policy: Policy) -> Object:
-    routes = [
-        _route(policy, name, backend)
-        for model in policy.models.values()
-        for name in (model.name, *model.loras)
-        for backend in model.backends
-    ]
-    # Without a processor's choice there is nowhere to go; local_reply_config gives it a body.
-    nowhere: Object = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
-    host = {
-        "name": "vsr",
-        "domains": ["*"],
-        "request_headers_to_remove": list(CLIENT_ADDRESS_HEADERS),
-        "routes": [*routes, nowhere],
-    }
-    return {"name": "vsr", "virtual_hosts": [host]}
-
-
-def _route(policy: Policy, model_name: str, backend: Backend) -> Object:
-    return {
-        "match": {
-            "prefix": "/",
-            "headers": [
-                _exactly("x-selected-model", model_name),
-                _exactly("x-gateway-destination-endpoint", backend.destination),
-            ],
-        },
-        "route": {
-            "cluster": cluster_name(backend),
-            "host_rewrite_literal": _authority(backend),
-            "timeout": "0s",  # a stream may last; silence is what is limited
-            "retry_policy": {
-                "num_retries": 0,
-                # To the first byte: ignored by Envoy once the response has begun.
-                "per_try_timeout": seconds(policy.timeouts.first_token),
-                "per_try_idle_timeout": seconds(_silence(policy)),
-            },
-        },
-    }
-
-
-def _exactly(header: str, value: str) -> Object:
-    return {"name": header, "string_match": {"exact": value}}
-
-
-def _silence(policy: Policy) -> float:
-    # Envoy's idle timer runs before the first byte too, so it must not be the shorter one; and the
-    # processor, which can end a stream with an error event, is to notice first.
-    return max(policy.timeouts.idle, policy.timeouts.first_token) + IDLE_MARGIN
-
-
-def _backends(policy: Policy) -> Sequence[Backend]:
-    """Every back end once: models may share one."""
-    models: Sequence[Model] = tuple(policy.models.values())
-    return tuple({backend.name: backend for model in models for backend in model.backends}.values())
-
-
-def _authority(backend: Backend) -> str:
-    default_port = 443 if backend.scheme == "https" else 80
-    return backend.destination.removesuffix(f":{default_port}")

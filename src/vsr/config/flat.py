@@ -15,7 +15,8 @@ from vsr.config.paths import Finding, KeyPath, Plain, Report
 from vsr.config.pending import Pending
 from vsr.config.schema.base import Name, Port, Section, Whole
 from vsr.config.schema.providers import ModelPiiPolicy
-from vsr.config.schema.routing import Lora, ModelScore
+from vsr.config.schema.routing import Lora
+from vsr.config.schema.signals import ModelScore
 from vsr.config.strict import check_keys
 from vsr.config.validate import validate
 
@@ -167,8 +168,19 @@ def check_flat(data: Plain, report: Report) -> list[Finding]:
         for position, plugin in enumerate(_list(_mapping(decision).get("plugins"))):
             if _type(plugin) == "jailbreak" and _configuration(plugin).get("enabled") is False:
                 where = ("decisions", index, "plugins", position)
-                report.error(where, f"not supported yet: jailbreak off for one decision ({_GLOBAL_GUARD})")
+                what = f"decisions[{index}].plugins[{position}]: jailbreak off for one decision"
+                report.error(where, f"{what} is not supported, because {_GLOBAL_GUARD}")
     return checked.inert
+
+
+def left_out(flat: Plain) -> list[Finding]:
+    """What `convert` leaves out because it happens anyway."""
+    return [
+        Finding(("decisions", index, "plugins", position), f"the plugin jailbreak ({_GLOBAL_GUARD})")
+        for index, decision in enumerate(_list(_mapping(flat).get("decisions")))
+        for position, plugin in enumerate(_list(_mapping(decision).get("plugins")))
+        if _type(plugin) == "jailbreak"
+    ]
 
 
 def convert(flat: Plain) -> Mapped:
@@ -197,9 +209,12 @@ def convert(flat: Plain) -> Mapped:
     return {key: document[key] for key in order if key in document}
 
 
-def trace_lines(flat: Plain, lines: Mapping[KeyPath, int], converted: Plain) -> dict[KeyPath, int]:
+def trace_lines(
+    flat: Plain, lines: Mapping[KeyPath, int], converted: Plain, *, made: bool = True
+) -> dict[KeyPath, int]:
     """Lines for the converted document: each key, text and container is looked up by its identity, since
-    `convert` moves objects and does not copy them. What it made anew takes the line of its first part."""
+    `convert` moves objects and does not copy them. What it made anew takes the line of its first part, or
+    none without `made`."""
     places: dict[int, int] = {}
     for path, item in _walk(flat, ()):
         for found in (item, path[-1] if path else None):
@@ -210,7 +225,7 @@ def trace_lines(flat: Plain, lines: Mapping[KeyPath, int], converted: Plain) -> 
         line = places.get(id(item)) or places.get(id(path[-1]) if path else 0)
         if line:
             traced[path] = line
-    for path, line in list(traced.items()):
+    for path, line in list(traced.items()) if made else ():
         for length in range(len(path)):
             traced.setdefault(path[:length], line)
     return traced

@@ -45,6 +45,16 @@ PII_TYPES: Final = (
 NO_PII: Final = "NO_PII"
 """The original lists this class among the types; allowing it means nothing, so it is accepted."""
 
+FACT_CHECKS: Final = ("needs_fact_check", "no_fact_check_needed")
+FEEDBACKS: Final = ("satisfied", "need_clarification", "wrong_answer", "want_different")
+MODALITIES: Final = ("AR", "DIFFUSION", "BOTH")
+LANGUAGES: Final = (
+    "am", "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "gu", "he",
+    "hi", "hr", "hu", "hy", "id", "it", "ja", "ka", "km", "kn", "ko", "lo", "ml", "my", "nl", "no",
+    "pa", "pl", "pt", "ro", "ru", "si", "sk", "sv", "ta", "te", "th", "tr", "uk", "ur", "vi", "zh",
+)  # fmt: skip
+"""ISO 639-1 codes of the languages that are told apart."""
+
 
 def domain_label(name: str) -> str:
     """`computer_science` and `Computer Science` are written for the label `computer science`."""

@@ -6,20 +6,21 @@ This module only strings them together and gives every finding its line.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vsr.config.comments import with_comments
 from vsr.config.compile import compile_policy
 from vsr.config.environment import substitute
-from vsr.config.flat import check_flat, convert, is_flat, trace_lines
+from vsr.config.flat import check_flat, convert, is_flat, left_out, trace_lines
 from vsr.config.labels import DOMAINS
 from vsr.config.lint import Context, lint
 from vsr.config.paths import Finding, KeyPath, Plain, Report
 from vsr.config.policy import Policy
 from vsr.config.schema import Document
+from vsr.config.storage import digest_of, read_text
 from vsr.config.strict import check_keys
 from vsr.config.validate import validate
 from vsr.config.yamlfile import parse_yaml, to_yaml
@@ -30,11 +31,19 @@ DEFAULT_FILE: Final = Path(__file__).parent / "default.yaml"
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """`warnings` are doubtful but do not stop anything; `policy.inert` lists keys without effect."""
+    """`warnings` are doubtful but do not stop anything; `inert` are keys that are known and have no effect
+    (`policy.inert` holds their messages alone)."""
 
     policy: Policy
     warnings: tuple[Problem, ...]
     document: Document
+    inert: tuple[Problem, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Warnings and keys without effect, in the words in which every command and the log tell them."""
+        effectless = (replace(one, message=f"without effect: {one.message}") for one in self.inert)
+        return tuple(f"warning: {problem}" for problem in (*self.warnings, *effectless))
 
 
 def load_policy(path: Path, env: Mapping[str, str]) -> Policy:
@@ -42,28 +51,41 @@ def load_policy(path: Path, env: Mapping[str, str]) -> Policy:
 
 
 def load_config(path: Path, env: Mapping[str, str]) -> LoadedConfig:
-    return load_text(_read(path), str(path), env)
+    return load_text(read_text(path), str(path), env)
 
 
 def load_text(text: str, path: str, env: Mapping[str, str]) -> LoadedConfig:
     source = parse_yaml(text, path)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return _load(source.data, source.lines, path, env, digest)
+    return _load(source.data, source.lines, path, env, digest_of(text))
 
 
-def convert_text(text: str, path: str) -> str:
-    """A flat document as canonical YAML, references to the environment kept as they are."""
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """dropped: what of the older file is not in the text."""
+
+    text: str
+    dropped: tuple[Problem, ...]
+
+
+def convert_text(text: str, path: str) -> Converted:
+    """A flat document as canonical YAML, references to the environment and comments kept."""
     source = parse_yaml(text, path)
     if not is_flat(source.data):
         raise ConfigError([Problem("is not in the flat format, there is nothing to convert", path)])
     report = Report()
-    check_flat(source.data, report)
+    findings = check_flat(source.data, report)
     _raise(report, source.lines, path)
-    return to_yaml(convert(source.data))
+    converted = convert(source.data)
+    lines = trace_lines(source.data, source.lines, converted, made=False)
+    written, lost = with_comments(converted, text, lines, nearest=True)
+    dropped = [_problem(finding, source.lines, path) for finding in (*findings, *left_out(source.data))]
+    comments = [Problem(f"comment without a place: {comment}", path) for comment in lost]
+    return Converted(written, (*dropped, *comments))
 
 
-def policy_from_openai_env(base_url: str, key: str, model_names: Sequence[str]) -> Policy:
-    """Every model that an OpenAI-compatible server lists, the first as default, all guards on."""
+def text_from_openai_env(base_url: str, key: str, model_names: Sequence[str]) -> str:
+    """A document for every model that an OpenAI-compatible server lists: the first as default, all guards
+    on, the key by reference."""
     names = [name for name in dict.fromkeys(model_names) if name not in ("vllm-sr/auto", "auto", "MoM")]
     credential: dict[str, Plain] = {"api_key_env": "OPENAI_API_KEY"} if key else {}
     backend: dict[str, Plain] = {"base_url": base_url, **credential}
@@ -77,17 +99,7 @@ def policy_from_openai_env(base_url: str, key: str, model_names: Sequence[str]) 
         "routing": {"signals": {"domains": domains}},
         "global": {"router": {"include_config_models_in_list": True}},
     }
-    digest = hashlib.sha256(to_yaml(data).encode()).hexdigest()
-    return _load(data, {}, "OPENAI_BASE_URL", {"OPENAI_API_KEY": key}, digest).policy
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError([Problem("is not UTF-8 text", str(path))]) from error
-    except OSError as error:
-        raise ConfigError([Problem(f"cannot be read: {error.strerror}", str(path))]) from error
+    return to_yaml(data)
 
 
 def _load(
@@ -110,9 +122,10 @@ def _load(
     _raise(report, lines, path)
     if document is None:
         raise ConfigError([Problem("cannot be understood", path)])
-    effectless = tuple(finding.message for finding in (*inert, *checked.inert))
     warnings = tuple(_problem(finding, lines, path) for finding in report.warnings)
-    return LoadedConfig(compile_policy(document, env, digest, effectless), warnings, document)
+    effectless = tuple(_problem(finding, lines, path) for finding in (*inert, *checked.inert))
+    messages = tuple(problem.message for problem in effectless)
+    return LoadedConfig(compile_policy(document, env, digest, messages), warnings, document, effectless)
 
 
 def _raise(report: Report, lines: Mapping[KeyPath, int], path: str) -> None:

@@ -20,6 +20,7 @@ _SPACED: Final = r"[\x00-\u0dff\u1e00-\u1fff]"
 _BEFORE: Final = rf"(?:(?<!\w)|(?<!{_SPACED}))"
 _AFTER: Final = rf"(?:(?!\w)|(?!{_SPACED}))"
 _SPACED_WORD: Final = re.compile(rf"(?={_SPACED})\w")
+_FOLDED: Final = {0x017F: "s", 0x0131: "i", 0x0307: None}
 _QUANTIFIER: Final = re.compile(r"[*+]|\{[0-9]*,\}")
 
 
@@ -30,6 +31,17 @@ def keyword_pattern(keyword: str, case_sensitive: bool) -> Pattern[str]:
     after = _AFTER if _SPACED_WORD.match(keyword[-1]) else ""
     # The flag stands around the keyword only: folding the case of a class takes milliseconds too.
     return re.compile(before + (body if case_sensitive else f"(?i:{body})") + after)
+
+
+def fold_case(text: str) -> str:
+    """Lower case as the matcher folds it, which also takes these three for an s and an i."""
+    folded = text.lower()
+    return folded if folded.isascii() else folded.translate(_FOLDED)
+
+
+def needle(keyword: str) -> str:
+    """What stands in folded text with single spaces wherever the keyword's pattern matches there."""
+    return fold_case(" ".join(keyword.split()))
 
 
 def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:

@@ -25,75 +25,71 @@ def _all(kind: Kind, reason: str, prefix: str, *keys: str) -> dict[str, Pending]
     return {prefix + key: Pending(kind, reason) for key in keys}
 
 
-_CARD = "describes the model; no selection algorithm reads it yet"
-_OTHER_SIGNALS = "only domains, keywords, jailbreak and pii signals are built"
+_CARD = "describes the model; no selection algorithm reads it"
+_NO_ADAPTATION = "nothing is tried out on its own; a decision can use the algorithm thompson"
+_NOT_LEARNED = "descriptions are compared as they stand; nothing is trained while serving"
+_NO_IMAGES = "images are not embedded; the texts decide"
+_EXAMPLES = "examples are scored as embeddings.semantic.embedding_config says"
 _OWN_HEAD = "the bundle's own head is used"
 _NO_CACHE = "answers are not cached yet"
-_COMPOSED = "decisions can choose one model or answer at once"
+
+
+def _selection(prefix: str) -> dict[str, Pending]:
+    """Settings of algorithms that stand both with a decision and in the defaults for all."""
+    return {
+        **_all(
+            "inert",
+            _NOT_LEARNED,
+            f"{prefix}router_dc.",
+            *("dimension_size", "use_query_contrastive", "use_model_contrastive"),
+        ),
+        **_all("inert", "nothing is verified", f"{prefix}automix.", "use_logprob_verification"),
+    }
+
 
 KEYS: Final[Mapping[str, Pending]] = {
     **_all("inert", "belongs to the original's set-up assistant", "", "setup"),
-    **_all("refused", "one set of decisions serves all requests", "", "entrypoints", "recipes"),
-    # providers
-    **_all("inert", "costs are not computed yet", "providers.models[].", "pricing"),
-    **_all(
-        "inert", "retries and health checks are not configurable yet", "providers.models[].", "reliability"
-    ),
-    **_all(
-        "refused",
-        "use Azure's v1 endpoint, base_url https://NAME.openai.azure.com/openai/v1",
-        "providers.models[].backend_refs[].",
-        "api_version",
-    ),
     # routing
     **_all(
         "inert",
         _CARD,
         "routing.modelCards[].",
-        *("param_size", "context_window_size", "capabilities", "quality_score", "modality", "tags"),
+        *("modality", "tags"),
     ),
-    **_all(
-        "refused",
-        _OTHER_SIGNALS,
-        "routing.signals.",
-        *("embeddings", "fact_check", "user_feedbacks", "reasks", "preferences", "language", "context"),
-        *("structure", "complexity", "modality", "role_bindings", "kb", "conversation", "events"),
-        *("metadata", "classifiers"),
-    ),
-    **_all("unless_off", "keywords match exactly", "routing.signals.keywords[].", "fuzzy_match"),
     **_all(
         "inert",
-        "belongs to a matching method that is not built",
-        "routing.signals.keywords[].",
-        *("fuzzy_threshold", "bm25_threshold", "ngram_threshold", "ngram_arity"),
+        _NO_IMAGES,
+        "routing.signals.embeddings[].",
+        *("image_candidates", "negative_image_candidates"),
     ),
+    **_all("inert", _NO_IMAGES, "routing.signals.complexity[].hard.", "image_candidates"),
+    **_all("inert", _NO_IMAGES, "routing.signals.complexity[].easy.", "image_candidates"),
+    **_all("inert", "one machine runs all models", "routing.signals.classifiers[].", "use_cpu"),
     **_all(
         "refused",
-        "jailbreaks are found by the classifier only",
-        "routing.signals.jailbreak[].",
-        *("jailbreak_patterns", "benign_patterns"),
-    ),
-    **_all("refused", "rules combine signals directly", "routing.", "projections"),
-    **_all(
-        "refused", "a rule asks whether a signal matches", "routing.decisions[].rules.", "label", "predicate"
-    ),
-    **_all(
-        "refused",
-        _COMPOSED,
+        "the candidates of a decision are its modelRefs; list them there",
         "routing.decisions[].",
-        *("candidateIterations", "adaptations", "emits", "output_contract", "output_contract_spec"),
+        "candidateIterations",
     ),
-    **_all("inert", "is a note", "routing.decisions[].", "annotations"),
+    **_all("refused", "no decision changes how it chooses by itself", "routing.decisions[].", "adaptations"),
+    **_all(
+        "refused",
+        "answers are passed on as the model gives them; a client can ask for response_format",
+        "routing.decisions[].",
+        *("output_contract", "output_contract_spec"),
+    ),
     **_all("inert", "is a note", "routing.decisions[].modelRefs[].", "reasoning_description"),
     **_all("inert", "is a note", "routing.signals.domains[].model_scores[].", "reasoning_description"),
-    **_all(
-        "inert", "the static algorithm cannot fail", "routing.decisions[].algorithm.", "on_error", "static"
-    ),
+    **_all("inert", "the static algorithm has no settings", "routing.decisions[].algorithm.", "static"),
+    **_selection("routing.decisions[].algorithm."),
+    **_selection("global.router.model_selection."),
+    **_all("inert", "decisions name their algorithm", "global.router.model_selection.", "method", "ml"),
+    **_all("unless_off", "scores are not smoothed", "global.router.model_selection.", "momentum"),
     # global.router
     **_all("unless_off", "request bodies are read whole", "global.router.", "streamed_body"),
     **_all("unless_off", "no request may skip judging", "global.router.", "skip_processing"),
-    **_all("inert", "decisions name their algorithm; static is built", "global.router.", "model_selection"),
-    **_all("unless_off", "the router does not learn from outcomes yet", "global.router.", "learning"),
+    **_all("unless_off", _NO_ADAPTATION, "global.router.learning.", "adaptation"),
+    **_all("inert", "outcomes go to feedback_file", "global.router.learning.", "state_store"),
     # global.services
     **_all(
         "inert",
@@ -121,10 +117,60 @@ KEYS: Final[Mapping[str, Pending]] = {
         "unless_off", "nothing is remembered between requests", "global.stores.", "memory", "vector_store"
     ),
     **_all("unless_off", "tools pass through as the client sent them", "global.integrations.", "tools"),
-    **_all("refused", _COMPOSED, "global.integrations.", "looper"),
+    **_all(
+        "inert",
+        "models are called directly",
+        "global.integrations.looper.",
+        *("endpoint", "retry_count", "headers"),
+    ),
+    **_all("inert", "a tool's answer starts the workflow anew", "global.integrations.looper.flow.", "state"),
+    **_all(
+        "unless_off",
+        "answers are not checked against each other",
+        "routing.decisions[].algorithm.fusion.",
+        "grounding",
+    ),
+    **_all("inert", "is a note", "routing.decisions[].algorithm.fusion.", "judge_prompt_version"),
+    **_all(
+        "refused",
+        "no verification server would be asked; use the method self_verify",
+        "routing.decisions[].algorithm.confidence.",
+        *("verifier_server_url", "verifier_timeout_seconds", "max_response_bytes"),
+    ),
     # global.model_catalog
-    **_all("inert", _OWN_HEAD, "global.model_catalog.", "embeddings", "system", "kbs"),
-    **_all("refused", "no external classifier would be asked", "global.model_catalog.", "external"),
+    **_all("inert", _OWN_HEAD, "global.model_catalog.", "system"),
+    **_all(
+        "inert",
+        "the bundle's own vectors are used",
+        "global.model_catalog.embeddings.semantic.",
+        *("mmbert_model_path", "qwen3_model_path", "gemma_model_path", "multimodal_model_path"),
+        *("bert_model_path", "use_cpu"),
+    ),
+    **_all(
+        "inert",
+        "the bundle's own vectors are used",
+        "global.model_catalog.embeddings.semantic.embedding_config.",
+        *("model_type", "preload_embeddings", "target_dimension", "target_layer"),
+    ),
+    **_all(
+        "inert",
+        "a call that failed is an error of the signal, not made again",
+        "global.model_catalog.embeddings.semantic.endpoint.",
+        "max_retries",
+    ),
+    **_all("inert", "is a note", "global.model_catalog.external[].", "llm_provider"),
+    **_all(
+        "inert",
+        "a service applies the chat template of its model itself",
+        "global.model_catalog.external[].llm_endpoint.",
+        "use_chat_template",
+    ),
+    **_all(
+        "refused",
+        "a chat model is told the labels and the instructions of the rule that asks it; write them there",
+        "global.model_catalog.external[].llm_endpoint.",
+        "prompt_template",
+    ),
     **_all("unless_off", "prompts are judged whole", "global.model_catalog.modules.", "prompt_compression"),
     **_all(
         "inert",
@@ -135,7 +181,7 @@ KEYS: Final[Mapping[str, Pending]] = {
     ),
     **_all(
         "refused",
-        "no remote guard would be asked",
+        "the bundle's own head guards; a decision can ask a remote model by a classifier signal",
         "global.model_catalog.modules.prompt_guard.",
         "protocol",
     ),
@@ -151,18 +197,21 @@ KEYS: Final[Mapping[str, Pending]] = {
         "global.model_catalog.modules.classifier.pii.",
         *("pii_mapping_path", "model_id", "model_ref", "use_cpu", "use_modernbert", "use_mmbert_32k"),
     ),
-    **_all(
-        "unless_off",
-        "no MCP server would be asked",
-        "global.model_catalog.modules.classifier.",
-        "mcp",
-    ),
-    **_all("inert", _OTHER_SIGNALS, "global.model_catalog.modules.classifier.", "preference"),
+    **_all("inert", _EXAMPLES, "global.model_catalog.modules.", "complexity"),
     **_all(
         "inert",
-        _OTHER_SIGNALS,
-        "global.model_catalog.modules.",
-        *("complexity", "feedback_detector", "modality_detector"),
+        "feedback is read where a rule asks for it",
+        "global.model_catalog.modules.feedback_detector.",
+        "enabled",
+    ),
+    **_all(
+        "inert", "modality is told by words and fields", "global.model_catalog.modules.", "modality_detector"
+    ),
+    **_all(
+        "inert",
+        _OWN_HEAD,
+        "global.model_catalog.modules.feedback_detector.",
+        *("feedback_mapping_path", "model_id", "model_ref", "use_cpu", "use_modernbert", "use_mmbert_32k"),
     ),
     **_all(
         "unless_off",
@@ -177,36 +226,6 @@ _UNBUILT_PLUGINS = (
     *("context_compression", "image_gen"),
 )
 _CACHE_NAMES = ("response_cache", "semantic-cache", "semantic_cache", "response-cache")
-_ALGORITHMS = (
-    *(
-        "router_dc",
-        "latency_aware",
-        "multi_factor",
-        "hybrid",
-        "automix",
-        "prompt",
-        "knn",
-        "kmeans",
-        "svm",
-        "mlp",
-    ),
-    *("confidence", "ratings", "remom", "fusion", "workflows"),
-)
-_CONDITIONS = (
-    *("embedding", "fact_check", "user_feedback", "reask", "preference", "language", "context", "structure"),
-    *(
-        "complexity",
-        "modality",
-        "authz",
-        "kb",
-        "conversation",
-        "event",
-        "metadata",
-        "classifier",
-        "projection",
-    ),
-)
-_PROVIDERS = ("anthropic", "bedrock", "gemini", "vertex-ai", "minimax")
 
 
 def _values(key: str, kind: Kind, reason: str, *values: str) -> dict[tuple[str, str], Pending]:
@@ -217,31 +236,28 @@ VALUES: Final[Mapping[tuple[str, str], Pending]] = {
     **_values("global.router.config_source", "refused", "the file is the only source", "kubernetes"),
     **_values("providers.models[].api_format", "refused", "back ends speak the OpenAI protocol", "anthropic"),
     **_values(
-        "providers.models[].backend_refs[].provider",
+        "global.model_catalog.external[].model_role",
         "refused",
-        "back ends speak the OpenAI protocol; a provider's OpenAI-compatible endpoint works without this key",
-        *_PROVIDERS,
+        "the bundle's own head guards; give the role classification, and let a decision ask a classifier "
+        "signal",
+        "guardrail",
     ),
     **_values(
-        "providers.models[].backend_refs[].type",
+        "global.model_catalog.external[].model_role",
         "refused",
-        "back ends speak the OpenAI protocol; a provider's OpenAI-compatible endpoint works without this key",
-        *_PROVIDERS,
+        "nothing is remembered between requests",
+        *("memory_rewrite", "memory_extraction"),
     ),
     **_values(
-        "routing.signals.keywords[].method",
-        "refused",
-        "keywords match as whole words, or as patterns with method: regex",
-        *("bm25", "ngram", "fuzzy"),
+        "routing.signals.embeddings[].query_modality", "refused", "only text is embedded", "image", "audio"
     ),
+    **_values("routing.decisions[].algorithm.type", "refused", "it calls a model to choose one", "prompt"),
     **_values(
-        "routing.signals.jailbreak[].method",
+        "routing.decisions[].algorithm.confidence.confidence_method",
         "refused",
-        "jailbreaks are found by the classifier only",
-        *("contrastive", "hybrid"),
+        "no verification server would be asked; use self_verify",
+        "automix_entailment",
     ),
-    **_values("routing.decisions[].rules.type", "refused", _OTHER_SIGNALS, *_CONDITIONS),
-    **_values("routing.decisions[].algorithm.type", "refused", "the static algorithm is built", *_ALGORITHMS),
     **_values(
         "routing.decisions[].plugins[].type",
         "unless_off",

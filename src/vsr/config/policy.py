@@ -7,12 +7,56 @@ knows nothing of YAML, schema versions or defaults. Times are seconds, sizes byt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from re import Pattern
 from typing import Literal
 
+from vsr.config.policy_decisions import Branch as Branch
+from vsr.config.policy_decisions import Decision as Decision
+from vsr.config.policy_decisions import Leaf as Leaf
+from vsr.config.policy_decisions import ModelRef as ModelRef
+from vsr.config.policy_decisions import RuleNode as RuleNode
+from vsr.config.policy_loopers import Confidence as Confidence
+from vsr.config.policy_loopers import Fusion as Fusion
+from vsr.config.policy_loopers import Looper as Looper
+from vsr.config.policy_loopers import LooperLimits as LooperLimits
+from vsr.config.policy_loopers import Override as Override
+from vsr.config.policy_loopers import Ratings as Ratings
+from vsr.config.policy_loopers import Remom as Remom
+from vsr.config.policy_loopers import Role as Role
+from vsr.config.policy_loopers import Workflows as Workflows
+from vsr.config.policy_projections import Band as Band
+from vsr.config.policy_projections import Bands as Bands
+from vsr.config.policy_projections import Input as Input
+from vsr.config.policy_projections import Partition as Partition
+from vsr.config.policy_projections import Projections as Projections
+from vsr.config.policy_projections import Score as Score
+from vsr.config.policy_reliability import HealthCheck as HealthCheck
+from vsr.config.policy_reliability import Reliability as Reliability
+from vsr.config.policy_selection import Algorithm as Algorithm
+from vsr.config.policy_selection import Automix as Automix
+from vsr.config.policy_selection import Card as Card
+from vsr.config.policy_selection import Choosing as Choosing
+from vsr.config.policy_selection import Difficulty as Difficulty
+from vsr.config.policy_selection import Elo as Elo
+from vsr.config.policy_selection import Hybrid as Hybrid
+from vsr.config.policy_selection import LatencyAware as LatencyAware
+from vsr.config.policy_selection import Learned as Learned
+from vsr.config.policy_selection import Learning as Learning
+from vsr.config.policy_selection import MultiFactor as MultiFactor
+from vsr.config.policy_selection import Pricing as Pricing
+from vsr.config.policy_selection import Protection as Protection
+from vsr.config.policy_selection import RouterDC as RouterDC
+from vsr.config.policy_selection import Static as Static
+from vsr.config.policy_selection import Thompson as Thompson
+from vsr.config.policy_signals import DomainRule as DomainRule
+from vsr.config.policy_signals import JailbreakRule as JailbreakRule
+from vsr.config.policy_signals import KeywordRule as KeywordRule
+from vsr.config.policy_signals import ModelScore as ModelScore
+from vsr.config.policy_signals import PiiRule as PiiRule
+from vsr.config.policy_signals import Signals as Signals
 from vsr.content import Secret
-from vsr.route import ALLOW_ALL, PiiPolicy, Plugin
+from vsr.route import ALLOW_ALL, PiiPolicy
 
 # ---------------------------------------------------------------- models and back ends
 
@@ -67,107 +111,9 @@ class Model:
     loras: tuple[str, ...] = ()
     pii: PiiPolicy | None = None
     description: str = ""
-
-
-# ---------------------------------------------------------------- signals
-
-
-@dataclass(frozen=True, slots=True)
-class ModelScore:
-    model: str
-    score: float
-    use_reasoning: bool = False
-    reasoning_effort: str = ""
-    lora: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DomainRule:
-    """classes: the head's labels that count as this domain (`mmlu_categories`, or its own name)."""
-
-    name: str
-    classes: frozenset[str]
-    threshold: float
-    model_scores: tuple[ModelScore, ...] = ()
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KeywordRule:
-    """patterns: one compiled regular expression a keyword, same order as `keywords`."""
-
-    name: str
-    operator: Literal["AND", "OR", "NOR"]
-    keywords: tuple[str, ...]
-    patterns: tuple[Pattern[str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class JailbreakRule:
-    """threshold None: the bundle's operating point for the length of the request."""
-
-    name: str
-    threshold: float | None = None
-    include_history: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PiiRule:
-    name: str
-    threshold: float | None = None
-    allowed: frozenset[str] = frozenset()
-    include_history: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    domains: tuple[DomainRule, ...] = ()
-    keywords: tuple[KeywordRule, ...] = ()
-    jailbreaks: tuple[JailbreakRule, ...] = ()
-    piis: tuple[PiiRule, ...] = ()
-
-
-# ---------------------------------------------------------------- decisions
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """Matches when the signal `type:name` does. on_error: what an unavailable signal counts as."""
-
-    type: str
-    name: str
-    on_error: Literal["match", "no_match"] = "no_match"
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    operator: Literal["AND", "OR", "NOT"]
-    children: tuple[RuleNode, ...]
-
-
-RuleNode = Leaf | Branch
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    model: str
-    lora: str = ""
-    weight: float = 1.0
-    use_reasoning: bool = False
-    reasoning_effort: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """rules None is a catch-all. plugins holds at most one of each kind, in order of application."""
-
-    name: str
-    priority: int = 0
-    tier: int = 0
-    rules: RuleNode | None = None
-    models: tuple[ModelRef, ...] = ()
-    plugins: tuple[Plugin, ...] = ()
-    description: str = ""
+    card: Card = field(default_factory=Card)
+    pricing: Pricing | None = None
+    reliability: Reliability = field(default_factory=Reliability)
 
 
 # ---------------------------------------------------------------- guards
@@ -263,6 +209,9 @@ class Policy:
     models and backends are keyed by name; aliases map every other name a client may use (LoRA names)
     to a model. auto_names are the names that ask the router to choose. digest identifies the source.
     inert lists known keys that were given and have no effect yet.
+    entrypoints: model names of clients that ask a recipe; a recipe is a policy of its own that differs
+    in signals, projections, decisions and strategy. recipe is the name of this one.
+    looper_names: model names of clients that ask for decisions of one looper only, and which.
     """
 
     listeners: tuple[Listener, ...] = (Listener(name="default"),)
@@ -271,8 +220,14 @@ class Policy:
     default_reasoning_effort: str = "medium"
     auto_names: tuple[str, ...] = ("vllm-sr/auto", "auto", "MoM")
     strategy: Literal["priority", "confidence"] = "priority"
-    signals: Signals = Signals()
+    signals: Signals = field(default_factory=Signals)
+    projections: Projections = field(default_factory=Projections)
     decisions: tuple[Decision, ...] = ()
+    recipe: str = "default"
+    recipes: Mapping[str, Policy] = field(default_factory=dict)
+    entrypoints: Mapping[str, str] = field(default_factory=dict)
+    looper_names: Mapping[str, str] = field(default_factory=dict)
+    looper_limits: LooperLimits = field(default_factory=LooperLimits)
     guards: Guards = Guards()
     domain_threshold: float = 0.5
     fallback_category: str = "other"
@@ -283,5 +238,21 @@ class Policy:
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     management: Management = Management()
+    learning: Learning = field(default_factory=Learning)
     digest: str = ""
     inert: tuple[str, ...] = ()
+
+    @property
+    def loops(self) -> bool:
+        """Whether a decision, of whatever recipe, may call several models."""
+        policies = (self, *self.recipes.values())
+        return any(one.looper is not None for policy in policies for one in policy.decisions)
+
+    def for_model(self, name: str) -> Policy:
+        """The recipe that a client asks with this model name, or the decisions of the looper that it asks
+        for; this very policy for all other names."""
+        kind = self.looper_names.get(name)
+        if kind is None:
+            return self.recipes.get(self.entrypoints.get(name, ""), self)
+        decisions = tuple(one for one in self.decisions if one.looper is not None and one.looper.name == kind)
+        return replace(self, decisions=decisions, auto_names=(name,))

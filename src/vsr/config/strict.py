@@ -82,7 +82,8 @@ class _Walker:
     ) -> dict[str, Plain]:
         kept: dict[str, Plain] = {}
         for key, value in data.items():
-            where, name = (*path, key), f"{pattern}.{key}".removeprefix(".")
+            # A recipe has a routing of its own, with the same keys.
+            where, name = (*path, key), f"{pattern}.{key}".removeprefix(".").removeprefix("recipes[].")
             if isinstance(value, str) and (name, value) in self.values:
                 self.pending(
                     self.values[name, value], where, f"{show(where)}: {value}", data.get("configuration")
@@ -111,7 +112,7 @@ class _Walker:
             self.inert.append(Finding(path, f"{what} ({pending.reason})"))
         elif not (pending.kind == "unless_off" and off):
             hint = "; it may stay with enabled: false" if pending.kind == "unless_off" else ""
-            self.report.error(path, f"not supported yet: {what} ({pending.reason}){hint}")
+            self.report.error(path, f"{what} is not supported, because {pending.reason}{hint}")
 
 
 def _model_for(data: Plain, alternatives: tuple[object, ...]) -> type[BaseModel] | None:

@@ -8,6 +8,7 @@ called is `providers`' affair, how bytes reach the client `caller`'s.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,11 +20,13 @@ from vsr.errors import (
     ClientGone,
     InternalError,
     InvalidRequest,
+    RequestError,
     TooLarge,
     log_crash,
 )
-from vsr.exchange import Answer, Attempt, Exchange, Forward, RequestHead, ResponseHead
+from vsr.exchange import Answer, Attempt, Compose, Exchange, Forward, RequestHead, ResponseHead
 from vsr.generation import Live
+from vsr.loopers.calls import Ask, Response
 from vsr.providers.client import Call, Upstream, UpstreamResponse
 from vsr.providers.failover import call_first
 from vsr.providers.headers import Fields, towards_backend, towards_client
@@ -49,17 +52,30 @@ class Gateway:
         head = request_head(scope, self._listener)
         caller = Caller(receive, send, upload=self._upload(policy), stall=policy.timeouts.idle)
         exchange = generation.exchange(head, DOOR)
-        client_gone = False
-        try:
-            answer = await self._serve(exchange, caller, head, policy)
-            if answer is not None:
-                await caller.answer(answer)
-        except ClientGone:
-            client_gone = True
-        except Exception as error:  # noqa: BLE001 # a bug must not reach the server's own log with values
-            await _crashed(error, exchange, caller)
-        finally:
-            exchange.close(client_gone=client_gone)
+        await _attend(exchange, caller, self._serve(exchange, caller, head, policy))
+
+    async def compose(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        exchange: Exchange,
+        compose: Compose,
+        policy: Policy,
+    ) -> None:
+        """Go on with an exchange that another door began with this very request."""
+        head = request_head(scope, self._listener)
+        caller = Caller(receive, send, upload=self._upload(policy), stall=policy.timeouts.idle)
+
+        async def serve() -> Answer | None:
+            try:
+                await caller.body(exchange.body_limit, exchange.too_large)  # which was judged already
+            except (TooLarge, InvalidRequest) as error:
+                return exchange.on_error(error)
+            async with caller.watched():
+                return await self._compose(exchange, caller, head, compose, policy)
+
+        await _attend(exchange, caller, serve())
 
     def _upload(self, policy: Policy) -> float:
         return next(
@@ -82,14 +98,15 @@ class Gateway:
             action = await exchange.on_request_body(body)
             if isinstance(action, Answer):
                 return action
+            if isinstance(action, Compose):
+                return await self._compose(exchange, caller, head, action, policy)
             return await self._forward(exchange, caller, head, action, policy)
 
     async def _forward(
         self, exchange: Exchange, caller: Caller, head: RequestHead, forward: Forward, policy: Policy
     ) -> Answer | None:
-        calls = [_call(head, attempt, forward.body) for attempt in forward.attempts]
         try:
-            response = await call_first(self._upstream, calls, policy.timeouts)
+            response = await self._send(head, forward, policy)
         except (BadBackend, BackendTimeout) as error:
             return exchange.on_error(error)
         try:
@@ -97,13 +114,34 @@ class Gateway:
         finally:
             response.close()
 
+    async def _compose(
+        self, exchange: Exchange, caller: Caller, head: RequestHead, compose: Compose, policy: Policy
+    ) -> Answer | None:
+        async def call(ask: Ask) -> Response:
+            return await self._send(head, await compose.forward(ask), policy)
+
+        try:
+            response = await compose.loop.run(call)
+        except RequestError as error:
+            return exchange.on_error(error)
+        try:
+            return await _relay(exchange, caller, response, policy.limits.max_body_bytes)
+        finally:
+            response.close()
+
+    async def _send(self, head: RequestHead, forward: Forward, policy: Policy) -> UpstreamResponse:
+        """Raises BadBackend and BackendTimeout."""
+        calls = [_call(head, attempt, forward.body) for attempt in forward.attempts]
+        reliability = policy.models[calls[0].backend.model].reliability
+        return await call_first(self._upstream, calls, policy.timeouts, reliability)
+
 
 def _call(head: RequestHead, attempt: Attempt, body: bytes) -> Call:
     headers = towards_backend(head.headers, remove=attempt.remove_headers, set_=attempt.set_headers)
     return Call(attempt.backend, head.method, attempt.path, headers, body)
 
 
-async def _relay(exchange: Exchange, caller: Caller, response: UpstreamResponse, limit: int) -> Answer | None:
+async def _relay(exchange: Exchange, caller: Caller, response: Response, limit: int) -> Answer | None:
     head = exchange.on_response_headers(response.status, response.headers)
     if isinstance(head, Answer):
         return head
@@ -122,7 +160,7 @@ async def _relay(exchange: Exchange, caller: Caller, response: UpstreamResponse,
     return None
 
 
-async def _whole(exchange: Exchange, head: ResponseHead, response: UpstreamResponse, limit: int) -> Answer:
+async def _whole(exchange: Exchange, head: ResponseHead, response: Response, limit: int) -> Answer:
     try:
         body = await response.read(limit)
     except (BadBackend, BackendTimeout) as error:
@@ -133,8 +171,23 @@ async def _whole(exchange: Exchange, head: ResponseHead, response: UpstreamRespo
     return Answer(head.status, _headers(head, response), result)
 
 
-def _headers(head: ResponseHead, response: UpstreamResponse) -> Fields:
+def _headers(head: ResponseHead, response: Response) -> Fields:
     return towards_client(response.headers, remove=head.remove_headers, set_=head.set_headers)
+
+
+async def _attend(exchange: Exchange, caller: Caller, serving: Awaitable[Answer | None]) -> None:
+    """Carry it out, and close the exchange whatever happens."""
+    client_gone = False
+    try:
+        answer = await serving
+        if answer is not None:
+            await caller.answer(answer)
+    except ClientGone:
+        client_gone = True
+    except Exception as error:  # noqa: BLE001 # a bug must not reach the server's own log with values
+        await _crashed(error, exchange, caller)
+    finally:
+        exchange.close(client_gone=client_gone)
 
 
 async def _crashed(error: Exception, exchange: Exchange, caller: Caller) -> None:

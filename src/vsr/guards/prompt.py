@@ -9,7 +9,7 @@ from __future__ import annotations
 from vsr.config.policy import PromptGuard
 from vsr.facts import Facts, WindowRisk
 from vsr.route import Finding
-from vsr.signals.jailbreak import decisive_window
+from vsr.signals.jailbreak import Decisive, decisive_window
 
 
 def assess_prompt(facts: Facts, guard: PromptGuard) -> Finding:
@@ -27,8 +27,13 @@ def assess_prompt(facts: Facts, guard: PromptGuard) -> Finding:
         score=worst.risk,
         threshold=worst.threshold,
         shadow=guard.mode == "shadow",
-        reason=f"a {worst.role} passage looks like an attempt to override the model" if worst.over else "",
+        reason=_said(worst) if worst.over else "",
     )
+
+
+def _said(worst: Decisive) -> str:
+    seen = f", read through {worst.disguise}," if worst.disguise else ""
+    return f"a {worst.role} passage{seen} looks like an attempt to override the model"
 
 
 def _first(*thresholds: float | None) -> float | None:

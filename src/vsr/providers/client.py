@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from yarl import URL
 
 from vsr.config.policy import Backend, Timeouts
 from vsr.errors import BackendTimeout, BadBackend
+from vsr.providers.fleet import Fleet
 from vsr.providers.headers import Fields
 
 _BIG = 1 << 20  # from here on a body is written in pieces, so that other requests get their turn
@@ -58,6 +59,11 @@ class UpstreamResponse:
         self._first = first
         self._backend = backend
         self._idle = idle
+        self._on_close: Callable[[], None] | None = None
+
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Have `call` run when the answer is done with."""
+        self._on_close = call
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises BadBackend if it is cut short, BackendTimeout if it stalls."""
@@ -77,6 +83,9 @@ class UpstreamResponse:
 
     def close(self) -> None:
         self._response.close()
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
 
     async def _next(self) -> bytes:
         try:
@@ -91,9 +100,11 @@ class UpstreamResponse:
 
 
 class Upstream:
-    """The connections of one process to all its back ends. `start` before use, `aclose` at the end."""
+    """The connections of one process to all its back ends, and what it knows about these. `start` before
+    use, `aclose` at the end."""
 
     def __init__(self) -> None:
+        self.fleet = Fleet()
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 

@@ -47,14 +47,16 @@ def pieces(text: str) -> tuple[str, ...]:
     return tuple(_TOKEN.findall(text))
 
 
-def say(body: dict[str, Any], model: str, address: str) -> Said:
-    """The answer of `model`, served at `address`, to a parsed chat request."""
+def say(body: dict[str, Any], model: str, address: str, script: tuple[tuple[str, str], ...] = ()) -> Said:
+    """The answer of `model`, served at `address`, to a parsed chat request. script: texts that are looked
+    for in the question, with the answer to it."""
     question = last_user_text(body)
     reasoning = pieces(_reasoning_text(question, model)) if thinks(body) else ()
     tool = _wanted_tool(body, question)
     if tool:
         return Said(reasoning, (), tool, "tool_calls")
-    content = pieces(_answer_text(question, model, address))
+    scripted = next((answer for text, answer in script if text in question), None)
+    content = pieces(_answer_text(question, model, address) if scripted is None else scripted)
     return _limited(body, reasoning, content)
 
 

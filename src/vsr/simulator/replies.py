@@ -96,14 +96,14 @@ def _chat(request: Received, settings: Settings, address: str) -> Reply:
     if fault and fault.kind == "html":
         return Reply(200, HTML, WEB_PAGE)
     count = body.get("n") if isinstance(body.get("n"), int) else 1
-    choices = [say(body, model, address)] * max(1, min(count or 1, 128))
+    choices = [say(body, model, address, settings.script)] * max(1, min(count or 1, 128))
     tokens = sum(said.tokens for said in choices)
     if body.get("stream") is True:
-        parts = list(wire.events(body, model, choices))
+        parts = list(wire.events(body, model, choices, settings.logprob))
         if fault and fault.kind == "garbage":
             parts = [parts[0], b"data: {this is not JSON\n\n", *parts[1:]]
         return Reply(200, EVENT_STREAM, parts=parts, tokens=tokens, settings=settings)
-    content = wire.completion(body, model, choices)
+    content = wire.completion(body, model, choices, settings.logprob)
     if fault and fault.kind == "garbage":
         content = b"{this is not JSON" + content
     return Reply(200, JSON, content, tokens=tokens, settings=settings)

@@ -33,7 +33,9 @@ class Fault:
 class Settings:
     """models: names it answers to, in the order of its list; none means any name.
     first_token: seconds before the first token. tokens_per_second: 0 sends them all at once.
-    keep_requests: how many received requests are remembered for tests."""
+    keep_requests: how many received requests are remembered for tests. script: pairs of a text and an
+    answer; the first whose text is in the last user message is answered. logprob: of every token, for a
+    request that asks for log-probabilities; None sends none, as some servers do."""
 
     models: tuple[str, ...] = ()
     first_token: float = 0.0
@@ -41,6 +43,8 @@ class Settings:
     fault: Fault | None = None
     api_key: str = field(default="", repr=False)
     keep_requests: int = 100
+    script: tuple[tuple[str, str], ...] = ()
+    logprob: float | None = -0.05
     max_body_bytes: int = 256 * 1024 * 1024
 
     def for_request(self, headers: Mapping[str, str]) -> Settings:

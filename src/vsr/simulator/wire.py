@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def usage(body: dict[str, Any], choices: list[Said]) -> dict[str, object]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def completion(body: dict[str, Any], model: str, choices: list[Said]) -> bytes:
+def completion(body: dict[str, Any], model: str, choices: list[Said], logprob: float | None = None) -> bytes:
     """The answer to a request that did not ask for a stream."""
     return dump(
         {
@@ -58,7 +59,7 @@ def completion(body: dict[str, Any], model: str, choices: list[Said]) -> bytes:
                 {
                     "index": index,
                     "message": _message(said),
-                    "logprobs": None,
+                    "logprobs": _logprobs(body, said.content, logprob),
                     "finish_reason": said.finish_reason,
                     "stop_reason": None,
                 }
@@ -69,7 +70,9 @@ def completion(body: dict[str, Any], model: str, choices: list[Said]) -> bytes:
     )
 
 
-def events(body: dict[str, Any], model: str, choices: list[Said]) -> Iterator[bytes]:
+def events(
+    body: dict[str, Any], model: str, choices: list[Said], logprob: float | None = None
+) -> Iterator[bytes]:
     """The answer as server-sent events, one per token, `[DONE]` included."""
     options = body.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
@@ -77,11 +80,40 @@ def events(body: dict[str, Any], model: str, choices: list[Said]) -> Iterator[by
     unknown: dict[str, object] = {"usage": None} if wants_usage else {}
     for index, said in enumerate(choices):
         for delta, finish_reason in _deltas(said):
-            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+            content = delta.get("content")
+            spoken = (content,) if isinstance(content, str) and content else ()
+            choice = {
+                "index": index,
+                "delta": delta,
+                "logprobs": _logprobs(body, spoken, logprob) if spoken else None,
+                "finish_reason": finish_reason,
+            }
             yield event({**envelope, "choices": [choice], **unknown})
     if wants_usage:
         yield event({**envelope, "choices": [], "usage": usage(body, choices)})
     yield DONE
+
+
+def _logprobs(body: dict[str, Any], spoken: tuple[str, ...], logprob: float | None) -> object:
+    """Every token with the same probability, and its runner-up with what is left of it."""
+    if body.get("logprobs") is not True or logprob is None:
+        return None
+    rest = math.log(max(1e-9, 1 - math.exp(logprob)))
+    count = body.get("top_logprobs")
+    top = [("", logprob), ("?", rest)][: count if isinstance(count, int) else 0]
+    return {
+        "content": [
+            {
+                "token": piece,
+                "logprob": logprob,
+                "bytes": None,
+                "top_logprobs": [
+                    {"token": other or piece, "logprob": value, "bytes": None} for other, value in top
+                ],
+            }
+            for piece in spoken
+        ]
+    }
 
 
 def _envelope(kind: str, model: str) -> dict[str, object]:

@@ -34,7 +34,7 @@ HARD_TARGET = 0.05
 FEEDBACK_TARGET = 0.02
 """So many ordinary first questions may be taken for feedback."""
 HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
-LENGTHS = ((8, 300), (64, 100), (350, 24))
+LENGTHS = ((2, 400), (8, 300), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""

@@ -3,60 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+from vsr.config.compile_loopers import LOOPERS
 from vsr.config.headers import header_complaint
 from vsr.config.labels import domain_label
 from vsr.config.lint.context import Context, check_model, check_pii_types, check_reasoning, check_unique
-from vsr.config.lint.logic import implies, is_never_true
+from vsr.config.lint.logic import Logic
+from vsr.config.lint.loopers import check_looper
+from vsr.config.lint.projections import output_names
+from vsr.config.lint.selection import check_selection
 from vsr.config.paths import KeyPath, Report, suggest
-from vsr.config.resolve import strategy
-from vsr.config.schema.routing import Decision, HeaderMutationPlugin, PiiPlugin, Rule
+from vsr.config.resolve import signal_names, strategy
+from vsr.config.schema.decisions import Decision, HeaderMutationPlugin, PiiPlugin, Rule
 
 _ROOT: KeyPath = ("routing", "decisions")
+_LABELLED: Final = ("classifier", "complexity")
 
 
 def check_decisions(context: Context) -> None:
     decisions = context.document.routing.decisions
     check_unique((decision.name for decision in decisions), _ROOT, "decision", context.report)
-    signals = _signal_names(context)
+    logic = Logic(context.document.routing)
     for index, decision in enumerate(decisions):
         path = (*_ROOT, index)
         if decision.rules is not None:
             found = len(context.report.errors)
-            _check_rule(decision.rules, (*path, "rules"), signals, context.report)
-            if found == len(context.report.errors) and is_never_true(decision.rules):
-                message = f"decision '{decision.name}' can never match: its rules contradict each other"
-                context.report.error((*path, "rules"), message)
+            check_rule(decision.rules, (*path, "rules"), context)
+            if found == len(context.report.errors):
+                _check_sense(decision.name, decision.rules, (*path, "rules"), logic, context.report)
         _check_models(decision, path, context)
+        if decision.algorithm.type in LOOPERS:
+            check_looper(context, decision, path)
+        else:
+            check_selection(context, decision, path)
         _check_plugins(decision, path, context.report)
-    _check_shadowed(context)
+        _check_emits(decision, path, context.report)
+    _check_shadowed(context, logic)
 
 
-def _signal_names(context: Context) -> Mapping[str, set[str]]:
-    """Per signal type; a domain may also be referred to by one of its labels."""
-    signals = context.document.routing.signals
-    labels = {domain_label(label) for domain in signals.domains for label in domain.mmlu_categories}
-    return {
-        "domain": {domain.name for domain in signals.domains} | labels,
-        "keyword": {rule.name for rule in signals.keywords},
-        "jailbreak": {rule.name for rule in signals.jailbreak},
-        "pii": {rule.name for rule in signals.pii},
-    }
+def check_rule(rule: Rule, path: KeyPath, context: Context) -> None:
+    """Also of rules that stand elsewhere than in decisions."""
+    names = signal_names(context.document.routing.signals)
+    names["projection"] = output_names(context.document.routing.projections)
+    _check_node(rule, path, names, context)
 
 
-def _check_rule(rule: Rule, path: KeyPath, signals: Mapping[str, set[str]], report: Report) -> None:
+def _check_node(rule: Rule, path: KeyPath, names: Mapping[str, set[str]], context: Context) -> None:
     if rule.type is not None:
-        known = signals[rule.type]
-        if rule.name not in known and not (rule.type == "domain" and domain_label(rule.name) in known):
-            near = suggest(rule.name, known)
-            report.error((*path, "name"), f"there is no {rule.type} signal '{rule.name}'{near}")
+        _check_leaf(rule, path, names[rule.type], context)
         return
     if rule.operator == "NOT" and len(rule.conditions) != 1:
-        report.error(path, f"NOT takes exactly one condition, not {len(rule.conditions)}")
-    elif not rule.conditions:
-        report.error(path, f"{rule.operator} has no conditions; leave rules out to match every request")
+        context.report.error(path, f"NOT takes exactly one condition, not {len(rule.conditions)}")
+    elif rule.operator == "OR" and not rule.conditions:
+        context.report.error(path, "OR has no conditions; leave rules out to match every request")
     for index, condition in enumerate(rule.conditions):
-        _check_rule(condition, (*path, "conditions", index), signals, report)
+        _check_node(condition, (*path, "conditions", index), names, context)
+
+
+def _check_leaf(rule: Rule, path: KeyPath, known: set[str], context: Context) -> None:
+    if rule.name not in known and not (rule.type == "domain" and domain_label(rule.name) in known):
+        near = suggest(rule.name, known)
+        context.report.error((*path, "name"), f"there is no {rule.type} signal '{rule.name}'{near}")
+    if not rule.label:
+        return
+    if rule.type not in _LABELLED:
+        message = f"{rule.type} signals have no labels; only {', '.join(_LABELLED)} signals have"
+        context.report.error((*path, "label"), message)
+    for signal in context.document.routing.signals.classifiers:
+        named = rule.type == "classifier" and signal.name == rule.name
+        if named and signal.labels and rule.label not in signal.labels:
+            near = suggest(rule.label, signal.labels) or f"; known: {', '.join(signal.labels)}"
+            message = f"classifier '{signal.name}' has no label '{rule.label}'{near}"
+            context.report.error((*path, "label"), message)
+
+
+def _check_sense(name: str, rules: Rule, path: KeyPath, logic: Logic, report: Report) -> None:
+    if logic.never(rules):
+        report.error(path, f"decision '{name}' can never match: its rules contradict each other")
+    elif logic.always(rules):
+        report.warn(path, f"decision '{name}' matches every request, whatever its signals; leave rules out")
+
+
+def _check_emits(decision: Decision, path: KeyPath, report: Report) -> None:
+    if len(decision.emits) > 1:
+        report.error((*path, "emits"), "only one retention directive can be given; put its keys together")
 
 
 def _check_models(decision: Decision, path: KeyPath, context: Context) -> None:
@@ -102,18 +133,28 @@ def _check_headers(plugin: HeaderMutationPlugin, path: KeyPath, report: Report) 
             report.error((*path, "delete", index), complaint)
 
 
-def _check_shadowed(context: Context) -> None:
-    """A decision is dead if one that always comes before it matches whenever it does."""
+def _check_shadowed(context: Context, logic: Logic) -> None:
+    """A decision is dead if one of those that always come before it matches whenever it does."""
     decisions = context.document.routing.decisions
     tiers = any(decision.tier for decision in decisions)
     by_priority = strategy(context.document) == "priority"
     for index, decision in enumerate(decisions):
-        for other in decisions:
-            earlier = other.priority > decision.priority
-            first = 0 < other.tier < decision.tier if tiers else by_priority and earlier
-            if first and implies(decision.rules, other.rules):
-                message = (
-                    f"decision '{decision.name}' can never win: '{other.name}' comes first and matches too"
-                )
-                context.report.error((*_ROOT, index), message)
-                break
+        if tiers:
+            earlier = [other for other in decisions if 0 < other.tier < decision.tier]
+        else:
+            earlier = [other for other in decisions if by_priority and other.priority > decision.priority]
+        covering = _covering(decision, earlier, logic)
+        if covering:
+            names = " and ".join(f"'{other.name}'" for other in covering)
+            how = "comes first and matches too" if len(covering) == 1 else "come first, and one matches too"
+            message = f"decision '{decision.name}' can never win: {names} {how}"
+            context.report.error((*_ROOT, index), message)
+
+
+def _covering(decision: Decision, earlier: list[Decision], logic: Logic) -> list[Decision]:
+    """One that leaves nothing to the decision, else several that do so together."""
+    for other in earlier:
+        if logic.implies(decision.rules, [other.rules]):
+            return [other]
+    together = logic.implies(decision.rules, [other.rules for other in earlier])
+    return earlier if together and earlier else []

@@ -1,45 +1,145 @@
-"""Can a rule ever match, and can it still once other rules come first?
+"""Can a rule ever match, does it always, and can it still win once other rules come first?
 
-A rule is a Boolean function of its signals. With few signals its whole truth table fits into one
-Python integer (bit k is the value under assignment k), and both questions are a bitwise operation.
+A rule is a Boolean function of its leaves. With few leaves its whole truth table fits into one Python
+integer (bit k is the value under assignment k), and every question is a bitwise operation. Assignments
+that no request can bring about (two members of a partition, two bands of a mapping, bounds that exclude
+each other) are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from typing import Final
 
-from vsr.config.schema.routing import Rule
+from vsr.config.compile_projections import signal_reference
+from vsr.config.schema.base import Bounds
+from vsr.config.schema.decisions import Rule
+from vsr.config.schema.routing import Routing
 
-Variable = tuple[str, str, str]
-"""type, name, on_error: the same signal with another on_error may differ when it is unavailable."""
-
-MAX_VARIABLES: Final = 12  # 4096 assignments; rules over more signals are taken on trust
-
-
-def is_never_true(rule: Rule) -> bool:
-    columns = _columns([rule])
-    return columns is not None and _table(rule, columns, _all_ones(columns)) == 0
+MAX_VARIABLES: Final = 12  # 4096 assignments; rules over more leaves are taken on trust
 
 
-def implies(rule: Rule | None, other: Rule | None) -> bool:
-    """Whenever `rule` matches, so does `other`. None is the catch-all."""
-    if other is None:
-        return True
-    columns = _columns([other] if rule is None else [rule, other])
-    if columns is None:
-        return False
-    ones = _all_ones(columns)
-    premise = ones if rule is None else _table(rule, columns, ones)
-    return premise & ~_table(other, columns, ones) == 0
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A leaf. bounds None: it asks whether the signal matches."""
+
+    type: str
+    name: str
+    label: str
+    bounds: tuple[float | None, ...] | None
+    on_error: str
 
 
-def _columns(rules: Sequence[Rule]) -> Mapping[Variable, int] | None:
-    variables = list(dict.fromkeys(variable for rule in rules for variable in _variables(rule)))
-    if len(variables) > MAX_VARIABLES:
-        return None
-    return {variable: _column(index, len(variables)) for index, variable in enumerate(variables)}
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """alternatives: groups of signals of which at most one matches, as (type, name)."""
+
+    routing: Routing
+    alternatives: tuple[frozenset[tuple[str, str]], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alternatives", tuple(_alternatives(self.routing)))
+
+    def never(self, rule: Rule) -> bool:
+        table = _Table.of([rule], self)
+        return table is not None and table.true(rule) & table.possible == 0
+
+    def always(self, rule: Rule) -> bool:
+        """Only of a rule that looks as if it asked for something."""
+        table = _Table.of([rule], self)
+        return table is not None and bool(table.columns) and table.possible & ~table.true(rule) == 0
+
+    def implies(self, rule: Rule | None, others: Sequence[Rule | None]) -> bool:
+        """Whenever `rule` matches, so does one of the others. None is the catch-all."""
+        if None in others:
+            return True
+        given = [other for other in others if other is not None]
+        table = _Table.of([*given, *([rule] if rule else [])], self)
+        if table is None:
+            return False
+        covered = 0
+        for other in given:
+            covered |= table.true(other)
+        premise = table.true(rule) if rule else table.ones
+        return premise & table.possible & ~covered == 0
+
+    def variable(self, rule: Rule) -> Variable:
+        kind = rule.type or ""
+        name, verdict = signal_reference(kind, rule.name, self.routing.signals.domains)
+        bounds = _ends(rule.predicate) if rule.predicate else None
+        return Variable(kind, name, rule.label or verdict, bounds, rule.on_error)
+
+    def exclusive(self, one: Variable, other: Variable) -> bool:
+        """No request makes both match. An unavailable signal that counts as a match excludes nothing."""
+        if "match" in (one.on_error, other.on_error):
+            return False
+        same = (one.type, one.name) == (other.type, other.name)
+        if one.bounds is not None and other.bounds is not None:
+            return same and one.label == other.label and not _meet(one.bounds, other.bounds)
+        if one.bounds is not None or other.bounds is not None:
+            return False
+        if same:
+            return bool(one.label and other.label) and one.label != other.label
+        pair = {(one.type, one.name), (other.type, other.name)}
+        return any(pair <= group for group in self.alternatives)
+
+    def includes(self, one: Variable, other: Variable) -> bool:
+        """Whenever `one` matches, so does the other."""
+        if (one.type, one.name) != (other.type, other.name) or one == other:
+            return False
+        if one.on_error == "match" and other.on_error != "match":
+            return False
+        if one.bounds is not None and other.bounds is not None:
+            return one.label == other.label and _within(one.bounds, other.bounds)
+        return one.bounds is other.bounds is None and other.label in ("", one.label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """columns: the truth table of each variable alone. possible: assignments that can come about."""
+
+    logic: Logic
+    columns: Mapping[Variable, int]
+    ones: int
+    possible: int
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule], logic: Logic) -> _Table | None:
+        variables = list(dict.fromkeys(logic.variable(leaf) for rule in rules for leaf in leaves(rule)))
+        if len(variables) > MAX_VARIABLES:
+            return None
+        ones = (1 << (1 << len(variables))) - 1
+        columns = {variable: _column(index, len(variables)) for index, variable in enumerate(variables)}
+        possible = ones
+        for one, other in combinations(variables, 2):
+            if logic.exclusive(one, other):
+                possible &= ~(columns[one] & columns[other])
+            if logic.includes(one, other):
+                possible &= ~columns[one] | columns[other]
+            if logic.includes(other, one):
+                possible &= ~columns[other] | columns[one]
+        return cls(logic, columns, ones, possible & ones)
+
+    def true(self, rule: Rule) -> int:
+        if rule.type is not None:
+            return self.columns[self.logic.variable(rule)]
+        tables = [self.true(condition) for condition in rule.conditions]
+        if rule.operator == "NOT":
+            return self.ones & ~tables[0] if tables else self.ones
+        result = self.ones if rule.operator == "AND" else 0
+        for table in tables:
+            result = result & table if rule.operator == "AND" else result | table
+        return result
+
+
+def leaves(rule: Rule) -> list[Rule]:
+    if rule.type is not None:
+        return [rule]
+    return [leaf for condition in rule.conditions for leaf in leaves(condition)]
 
 
 @cache
@@ -48,23 +148,37 @@ def _column(index: int, count: int) -> int:
     return sum(1 << row for row in range(1 << count) if row >> index & 1)
 
 
-def _all_ones(columns: Mapping[Variable, int]) -> int:
-    return (1 << (1 << len(columns))) - 1
+def _alternatives(routing: Routing) -> Iterable[frozenset[tuple[str, str]]]:
+    domains = {domain.name for domain in routing.signals.domains}
+    for partition in routing.projections.partitions:
+        kind = "domain" if set(partition.members) & domains else "embedding"
+        yield frozenset((kind, member) for member in partition.members)
+    for mapping in routing.projections.mappings:
+        if mapping.method == "threshold_bands":
+            yield frozenset(("projection", output.name) for output in mapping.outputs)
+            continue
+        for one, other in combinations(mapping.outputs, 2):
+            if not _meet(_ends(one), _ends(other)):
+                yield frozenset((("projection", one.name), ("projection", other.name)))
 
 
-def _variables(rule: Rule) -> list[Variable]:
-    if rule.type is not None:
-        return [(rule.type, rule.name, rule.on_error)]
-    return [variable for condition in rule.conditions for variable in _variables(condition)]
+def _ends(bounds: Bounds) -> tuple[float | None, ...]:
+    return (bounds.gt, bounds.gte, bounds.lt, bounds.lte)
 
 
-def _table(rule: Rule, columns: Mapping[Variable, int], ones: int) -> int:
-    if rule.type is not None:
-        return columns[rule.type, rule.name, rule.on_error]
-    tables = [_table(condition, columns, ones) for condition in rule.conditions]
-    if rule.operator == "NOT":
-        return ones & ~tables[0] if tables else ones
-    result = ones if rule.operator == "AND" else 0
-    for table in tables:
-        result = result & table if rule.operator == "AND" else result | table
-    return result
+def _interval(ends: tuple[float | None, ...]) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Lower and upper end; at the same number a strict end lies further inside."""
+    gt, gte, lt, lte = ends
+    lows = [(end, strict) for end, strict in ((gt, 1), (gte, 0)) if end is not None]
+    highs = [(end, strict) for end, strict in ((lt, -1), (lte, 0)) if end is not None]
+    return max(lows, default=(-math.inf, 0)), min(highs, default=(math.inf, 0))
+
+
+def _meet(one: tuple[float | None, ...], other: tuple[float | None, ...]) -> bool:
+    (low, high), (low2, high2) = _interval(one), _interval(other)
+    return max(low, low2) <= min(high, high2)
+
+
+def _within(one: tuple[float | None, ...], other: tuple[float | None, ...]) -> bool:
+    (low, high), (low2, high2) = _interval(one), _interval(other)
+    return low2 <= low and high <= high2

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from vsr.config.endpoints import PROVIDERS, credential_header, is_loopback, parse_endpoint
+import re
+from typing import Final
+
+from vsr.config.dialects import DIALECTS
+from vsr.config.endpoints import credential_header, is_loopback, parse_endpoint
 from vsr.config.headers import header_complaint, is_credential
 from vsr.config.lint.context import Context, check_pii_types, check_unique
 from vsr.config.paths import KeyPath, suggest
 from vsr.config.resolve import lora_owners, model_id
+from vsr.config.retries import retry_conditions
 from vsr.config.schema.providers import BackendRef, ProviderModel
+
+_VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def check_providers(context: Context) -> None:
@@ -66,19 +73,43 @@ def _check_model(model: ProviderModel, path: KeyPath, context: Context) -> None:
     if len({model_id(model, ref) for ref in model.backend_refs}) > 1:
         report.error(
             (*path, "external_model_ids"),
-            "not supported yet: back ends of one model that know it by different ids; "
-            "define one model for each",
+            "back ends of one model that know it by different ids are not supported, because the id goes "
+            "into the body before a back end is chosen: define one model for each",
         )
+    _check_reliability(model, (*path, "reliability"), context)
     if model.pii_policy is not None:
         check_pii_types(
             model.pii_policy.pii_types_allowed, (*path, "pii_policy", "pii_types_allowed"), report
         )
 
 
+def _check_reliability(model: ProviderModel, path: KeyPath, context: Context) -> None:
+    own, report = model.reliability, context.report
+    try:
+        conditions = retry_conditions(own.retry_on)
+    except ValueError as error:
+        report.error((*path, "retry_on"), str(error))
+        return
+    if own.retry_on and own.retry_count is None and len(model.backend_refs) == 1:
+        report.error(
+            (*path, "retry_on"), "with one back end nothing is retried unless retry_count says how often"
+        )
+    if {"5xx", "gateway-error", "reset"} & set(conditions) and own.retry_count != 0:
+        report.warn(
+            (*path, "retry_on"),
+            "repeats requests that a server may have begun to answer: such a request can be billed twice",
+        )
+    health = own.health_check_path
+    if health and (not health.startswith("/") or not health.isprintable() or " " in health):
+        report.error((*path, "health_check_path"), "must begin with '/' and hold no spaces, such as /health")
+    elif not health and {"health_check_interval", "health_check_timeout"} & own.model_fields_set:
+        report.error(path, "health checks need a health_check_path, such as /health")
+
+
 def _check_backend(ref: BackendRef, path: KeyPath, context: Context) -> None:
     report = context.report
-    if ref.provider and ref.provider not in PROVIDERS:
-        near = suggest(ref.provider, PROVIDERS) or f"; known: {', '.join(PROVIDERS)}"
+    if ref.provider and ref.provider not in DIALECTS:
+        near = suggest(ref.provider, DIALECTS) or f"; known: {', '.join(DIALECTS)}"
         report.error((*path, "provider"), f"unknown provider '{ref.provider}'{near}")
     if ref.chat_path and (not ref.chat_path.startswith("/") or not ref.chat_path.isprintable()):
         report.error((*path, "chat_path"), "chat_path must begin with '/'")
@@ -94,6 +125,8 @@ def _check_backend(ref: BackendRef, path: KeyPath, context: Context) -> None:
     except ValueError as error:
         report.error((*path, "base_url" if ref.base_url else "endpoint"), str(error))
         return
+    if ref.api_version and not _VERSION.fullmatch(ref.api_version):
+        report.error((*path, "api_version"), "must be a version such as 2024-10-21 or preview")
     if (ref.api_key or ref.api_key_env) and endpoint.scheme == "http" and not is_loopback(endpoint.host):
         report.warn(path, f"the key for {endpoint.host} travels unencrypted; use protocol: https")
 

@@ -7,8 +7,8 @@ from vsr.config.lint.context import Context, check_pii_types
 from vsr.config.lint.decisions import NOTHING_TO_ACT_ON
 from vsr.config.paths import KeyPath, Report
 from vsr.config.patterns import raw_pattern
-from vsr.config.resolve import auto_names, lora_owners
-from vsr.config.schema.routing import PiiPlugin
+from vsr.config.resolve import auto_names, entrypoints, lora_owners
+from vsr.config.schema.decisions import PiiPlugin
 
 _GUARDS: KeyPath = ("global", "guards")
 
@@ -78,11 +78,12 @@ def _check_management(context: Context) -> None:
 
 def _check_auto_names(context: Context) -> None:
     router, path = context.document.global_.router, ("global", "router", "auto_model_names")
-    if router.auto_model_names == () and not router.auto_model_name:
+    entered = entrypoints(context.document)
+    if router.auto_model_names == () and not router.auto_model_name and not entered:
         context.report.warn(path, "no name asks the router to choose: decisions and domains are never used")
     taken = {*context.models(), *lora_owners(context.document)}
     for name in auto_names(context.document):
-        if name in taken:
+        if name in taken and name not in entered:
             context.report.error(path, f"'{name}' is both an automatic name and a model")
 
 

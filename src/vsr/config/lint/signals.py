@@ -1,25 +1,27 @@
-"""Checks of `routing.signals`: labels exist, patterns compile, scores point at models."""
+"""Checks of `routing.signals`: labels exist, patterns compile, scores point at models.
+
+Rules whose names are given by what computes them, and those with parts that must fit together, are
+checked in `lint/rules.py`.
+"""
 
 from __future__ import annotations
 
 from vsr.config.labels import DOMAINS, domain_label
 from vsr.config.lint.context import Context, check_model, check_pii_types, check_reasoning, check_unique
+from vsr.config.lint.rules import check_rules
+from vsr.config.lint.services import check_classifiers
 from vsr.config.paths import KeyPath, suggest
 from vsr.config.patterns import raw_pattern
-from vsr.config.schema.routing import DomainSignal, KeywordSignal
+from vsr.config.resolve import SIGNAL_SECTIONS
+from vsr.config.schema.signals import DomainSignal, KeywordSignal
 
 _ROOT: KeyPath = ("routing", "signals")
 
 
 def check_signals(context: Context) -> None:
     signals, report = context.document.routing.signals, context.report
-    for key, rules in (
-        ("domains", signals.domains),
-        ("keywords", signals.keywords),
-        ("jailbreak", signals.jailbreak),
-        ("pii", signals.pii),
-    ):
-        check_unique((rule.name for rule in rules), (*_ROOT, key), f"{key} signal", report)
+    for key in SIGNAL_SECTIONS.values():
+        check_unique((rule.name for rule in getattr(signals, key)), (*_ROOT, key), f"{key} signal", report)
     for index, domain in enumerate(signals.domains):
         _check_domain(domain, (*_ROOT, "domains", index), context)
     _check_claims(context)
@@ -28,6 +30,8 @@ def check_signals(context: Context) -> None:
     for index, pii in enumerate(signals.pii):
         check_pii_types(pii.pii_types_allowed, (*_ROOT, "pii", index, "pii_types_allowed"), report)
     _check_fallback(context)
+    check_rules(context)
+    check_classifiers(context)
 
 
 def _check_domain(domain: DomainSignal, path: KeyPath, context: Context) -> None:
@@ -62,6 +66,13 @@ def _check_claims(context: Context) -> None:
 def _check_keyword(rule: KeywordSignal, path: KeyPath, context: Context) -> None:
     if not rule.keywords:
         context.report.error((*path, "keywords"), f"keyword signal '{rule.name}' has no keywords")
+    if rule.fuzzy_match and rule.method not in (None, "fuzzy"):
+        context.report.error((*path, "fuzzy_match"), f"does not go together with method: {rule.method}")
+    if rule.method == "ngram" and all(len(keyword) < rule.ngram_arity for keyword in rule.keywords):
+        message = (
+            f"all keywords are shorter than ngram_arity {rule.ngram_arity}: every n-gram is half padding"
+        )
+        context.report.warn((*path, "ngram_arity"), message)
     if rule.method != "regex":
         return
     for index, keyword in enumerate(rule.keywords):

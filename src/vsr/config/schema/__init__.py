@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vsr.config.schema.base import Section
 from vsr.config.schema.providers import Listener, Providers
-from vsr.config.schema.routing import Routing
+from vsr.config.schema.routing import Entrypoint, Recipe, Routing
 from vsr.config.schema.service import Global
 
 
@@ -21,6 +21,8 @@ class Document(Section):
     listeners: tuple[Listener, ...] = ()
     providers: Providers = Providers()
     routing: Routing = Routing()
+    entrypoints: tuple[Entrypoint, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
     global_: Global = Field(Global(), alias="global")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h))+")
@@ -66,12 +66,42 @@ Whole = Annotated[int, BeforeValidator(refuse_bool)]
 Number = Annotated[float, BeforeValidator(refuse_bool)]
 Probability = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1)]
 Port = Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=65535)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Seconds = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(gt=0, le=86400)
+]
+Bytes = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
 Operator = Annotated[Literal["AND", "OR", "NOT"], BeforeValidator(_upper)]
 KeywordOperator = Annotated[Literal["AND", "OR", "NOR"], BeforeValidator(_upper)]
+SignalType = Literal[
+    "keyword", "embedding", "domain", "fact_check", "user_feedback", "reask", "preference", "language",
+    "context", "structure", "complexity", "modality", "authz", "jailbreak", "pii", "kb", "conversation",
+    "event", "metadata", "classifier", "projection",
+]  # fmt: skip
+"""What a rule may ask for: the types of `routing.signals`, and what projections put out."""
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 PiiAction = Literal["log", "mask", "block"]
 Mode = Literal["enforce", "shadow", "off"]
+
+
+class Bounds(Section):
+    """A numeric `predicate`: all bounds that are given must hold."""
+
+    gt: Number | None = None
+    gte: Number | None = None
+    lt: Number | None = None
+    lte: Number | None = None
+
+    @model_validator(mode="after")
+    def _satisfiable(self) -> Bounds:
+        if self.gt is self.gte is self.lt is self.lte is None:
+            raise ValueError("needs at least one of gt, gte, lt, lte")
+        low = max((bound for bound in (self.gt, self.gte) if bound is not None), default=None)
+        high = min((bound for bound in (self.lt, self.lte) if bound is not None), default=None)
+        if low is not None and high is not None and (low > high or (low == high and not self._closed(low))):
+            raise ValueError(f"holds for no number: it must be above {low:g} and below {high:g}")
+        return self
+
+    def _closed(self, end: float) -> bool:
+        return self.gt != end and self.lt != end

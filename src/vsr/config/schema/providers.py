@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from vsr.config.schema.base import Effort, Name, PiiAction, Port, Seconds, Section, refuse_bool
+from vsr.config.schema.selection import Pricing
 
 
 class Listener(Section):
@@ -36,6 +37,20 @@ class ModelPiiPolicy(Section):
     action: PiiAction = "block"
 
 
+class Reliability(Section):
+    """Envoy's words; both doors heed them. What is left out has the defaults of `policy_reliability`."""
+
+    lb_policy: Literal["round_robin", "least_request"] = "round_robin"
+    retry_count: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=100)] | None = None
+    retry_on: str = ""
+    consecutive_5xx: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=1_000_000)] = 5
+    base_ejection_time: Seconds = 30.0
+    max_ejection_percent: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=100)] = 100
+    health_check_path: str = ""
+    health_check_interval: Seconds = 10.0
+    health_check_timeout: Seconds = 2.0
+
+
 class BackendRef(Section):
     name: str = ""
     endpoint: str = ""
@@ -47,6 +62,7 @@ class BackendRef(Section):
     auth_header: str = ""
     auth_prefix: str | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
+    api_version: str = ""
     chat_path: str = ""
     api_key: str = ""
     api_key_env: str = ""
@@ -60,6 +76,8 @@ class ProviderModel(Section):
     api_format: Literal["openai"] = "openai"
     external_model_ids: dict[str, Name] = Field(default_factory=dict)
     pii_policy: ModelPiiPolicy | None = None
+    pricing: Pricing | None = None
+    reliability: Reliability = Reliability()
     backend_refs: tuple[BackendRef, ...] = ()
 
 

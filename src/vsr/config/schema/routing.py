@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
-
-from vsr.config.schema.base import (
-    Effort,
-    KeywordOperator,
-    Name,
-    Number,
-    Operator,
-    PiiAction,
-    Probability,
-    Section,
-    Whole,
-)
+from vsr.config.schema.base import Count, Name, Probability, Section
+from vsr.config.schema.decisions import Decision
+from vsr.config.schema.projections import Projections
+from vsr.config.schema.signals import Signals
 
 
 class Lora(Section):
@@ -28,169 +19,30 @@ class ModelCard(Section):
     name: Name
     description: str = ""
     loras: tuple[Lora, ...] = ()
-
-
-class ModelScore(Section):
-    model: Name
-    score: Number
-    use_reasoning: bool = False
-    reasoning_effort: Effort | None = None
-    lora_name: str = ""
-
-
-class DomainSignal(Section):
-    name: Name
-    description: str = ""
-    mmlu_categories: tuple[str, ...] = ()
-    model_scores: tuple[ModelScore, ...] = ()
-
-
-class KeywordSignal(Section):
-    name: Name
-    description: str = ""
-    operator: KeywordOperator = "OR"
-    keywords: tuple[Name, ...]
-    case_sensitive: bool = False
-    method: Literal["regex"] | None = None
-
-
-class JailbreakSignal(Section):
-    name: Name
-    description: str = ""
-    method: Literal["classifier"] = "classifier"
-    threshold: Probability | None = None
-    include_history: bool = True
-
-
-class PiiSignal(Section):
-    name: Name
-    description: str = ""
-    threshold: Probability | None = None
-    pii_types_allowed: tuple[str, ...] = ()
-    include_history: bool = True
-
-
-class Signals(Section):
-    domains: tuple[DomainSignal, ...] = ()
-    keywords: tuple[KeywordSignal, ...] = ()
-    jailbreak: tuple[JailbreakSignal, ...] = ()
-    pii: tuple[PiiSignal, ...] = ()
-
-
-class Rule(Section):
-    """Either a signal (`type`, `name`) or an `operator` over `conditions`."""
-
-    operator: Operator | None = None
-    conditions: tuple[Rule, ...] = ()
-    type: Literal["domain", "keyword", "jailbreak", "pii"] | None = None
-    name: str = ""
-    on_error: Literal["match", "no_match"] = "no_match"
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Rule:
-        leaf = self.type is not None or self.name != ""
-        if leaf and (self.operator is not None or self.conditions):
-            raise ValueError("is either a signal (type, name) or an operator with conditions, not both")
-        if leaf and not (self.type and self.name):
-            raise ValueError("a signal needs both type and name")
-        if not leaf and self.operator is None:
-            raise ValueError("needs type and name of a signal, or an operator with conditions")
-        return self
-
-
-class ModelRef(Section):
-    model: Name
-    lora_name: str = ""
-    weight: Annotated[Number, Field(ge=0)] = 1.0
-    use_reasoning: bool = False
-    reasoning_effort: Effort | None = None
-
-
-class Algorithm(Section):
-    type: Literal["static"] = "static"
-
-
-class FastResponseConfiguration(Section):
-    message: Annotated[str, Field(min_length=1)]
-
-
-class FastResponsePlugin(Section):
-    type: Literal["fast_response"]
-    configuration: FastResponseConfiguration
-
-
-class SystemPromptConfiguration(Section):
-    enabled: bool = True
-    system_prompt: Annotated[str, Field(min_length=1)]
-    mode: Literal["replace", "insert"] = "replace"
-
-
-class SystemPromptPlugin(Section):
-    type: Literal["system_prompt"]
-    configuration: SystemPromptConfiguration
-
-
-class HeaderField(Section):
-    name: str
-    value: str
-
-
-class HeaderMutationConfiguration(Section):
-    add: tuple[HeaderField, ...] = ()
-    update: tuple[HeaderField, ...] = ()
-    delete: tuple[str, ...] = ()
-
-
-class HeaderMutationPlugin(Section):
-    type: Literal["header_mutation"]
-    configuration: HeaderMutationConfiguration
-
-
-class PiiConfiguration(Section):
-    """Ours: the policy of one decision. Without `pii_types_allowed` every type may pass."""
-
-    enabled: bool = True
-    pii_types_allowed: tuple[str, ...] | None = None
-    action: PiiAction | None = None
-
-
-class PiiPlugin(Section):
-    type: Literal["pii"]
-    configuration: PiiConfiguration
-
-
-class UnbuiltPlugin(Section):
-    """A plugin that `pending` knows: accepted where it is inert or off, and without effect."""
-
-    # fmt: off
-    type: Literal[
-        "response_cache", "semantic-cache", "semantic_cache", "response-cache", "router_replay",
-        "request_params", "tools", "tool_selection", "rag", "memory", "hallucination",
-        "response_jailbreak", "context_compression", "image_gen", "jailbreak",
-    ]
-    # fmt: on
-    configuration: dict[str, object] = Field(default_factory=dict)
-
-
-Plugin = Annotated[
-    FastResponsePlugin | SystemPromptPlugin | HeaderMutationPlugin | PiiPlugin | UnbuiltPlugin,
-    Field(discriminator="type"),
-]
-
-
-class Decision(Section):
-    name: Name
-    description: str = ""
-    priority: Whole = 0
-    tier: Annotated[Whole, Field(ge=0)] = 0
-    rules: Rule | None = None
-    modelRefs: tuple[ModelRef, ...] = ()
-    algorithm: Algorithm = Algorithm()
-    plugins: tuple[Plugin, ...] = ()
+    param_size: str = ""
+    context_window_size: Count | None = None
+    capabilities: tuple[str, ...] = ()
+    quality_score: Probability | None = None
 
 
 class Routing(Section):
     strategy: Literal["priority", "confidence"] | None = None
     modelCards: tuple[ModelCard, ...] = ()
     signals: Signals = Signals()
+    projections: Projections = Projections()
     decisions: tuple[Decision, ...] = ()
+
+
+class Recipe(Section):
+    """A routing of its own, with nothing of the document's own but the models."""
+
+    name: Name
+    description: str = ""
+    routing: Routing
+
+
+class Entrypoint(Section):
+    """Model names with which clients ask a recipe."""
+
+    model_names: tuple[Name, ...]
+    recipe: Name

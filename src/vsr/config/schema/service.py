@@ -7,6 +7,17 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from vsr.config.schema.base import Bytes, Count, Mode, Name, PiiAction, Port, Probability, Seconds, Section
+from vsr.config.schema.catalog import (
+    Embeddings,
+    External,
+    FeedbackDetector,
+    KnowledgeBase,
+    McpModule,
+    NamedMcpServer,
+    PreferenceModule,
+)
+from vsr.config.schema.loopers import Integrations
+from vsr.config.schema.selection import Learning, ModelSelection
 
 Action = Literal["refuse", "allow"]
 
@@ -24,6 +35,8 @@ class Router(Section):
     config_source: Literal["file"] = "file"
     unknown_model_status: Annotated[Literal[404, 400], BeforeValidator(_status)] = 404
     response_headers: bool = True
+    model_selection: ModelSelection = ModelSelection()
+    learning: Learning = Learning()
 
 
 class BatchClassification(Section):
@@ -74,14 +87,21 @@ class PiiClassifier(Section):
 class Classifier(Section):
     domain: DomainClassifier = DomainClassifier()
     pii: PiiClassifier = PiiClassifier()
+    mcp: McpModule = McpModule()
+    preference: PreferenceModule = PreferenceModule()
 
 
 class Modules(Section):
     prompt_guard: PromptGuardModule = PromptGuardModule()
     classifier: Classifier = Classifier()
+    feedback_detector: FeedbackDetector = FeedbackDetector()
 
 
 class ModelCatalog(Section):
+    embeddings: Embeddings = Embeddings()
+    external: tuple[External, ...] = ()
+    mcp_servers: tuple[NamedMcpServer, ...] = ()
+    kbs: tuple[KnowledgeBase, ...] = ()
     modules: Modules = Modules()
 
 
@@ -134,6 +154,7 @@ class Timeouts(Section):
 class Global(Section):
     router: Router = Router()
     services: Services = Services()
+    integrations: Integrations = Integrations()
     model_catalog: ModelCatalog = ModelCatalog()
     guards: Guards = Guards()
     limits: Limits = Limits()

@@ -5,7 +5,7 @@ Header values travel in `raw_value` only: Envoy answers 500 when `value` is set 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from envoy.config.core.v3 import base_pb2
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
@@ -95,6 +95,19 @@ def forward_headers(forward: Forward, head: RequestHead) -> pb.ProcessingRespons
     common = _forward(forward, head)
     common.status = pb.CommonResponse.CONTINUE_AND_REPLACE
     return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
+
+
+def send_on(headers: Mapping[str, str]) -> pb.ProcessingResponse:
+    """Send the request where these headers lead, its body as it came; the reply to `request_body`."""
+    common = pb.CommonResponse(header_mutation=header_mutation(headers.items()), clear_route_cache=True)
+    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
+
+
+def let_pass() -> pb.ProcessingResponse:
+    """Pass a response on without showing its body here; the reply to `response_headers`."""
+    mode = processing_mode_pb2.ProcessingMode
+    override = mode(response_body_mode=mode.NONE, response_trailer_mode=mode.SKIP)
+    return pb.ProcessingResponse(response_headers=pb.HeadersResponse(), mode_override=override)
 
 
 def _forward(forward: Forward, head: RequestHead) -> pb.CommonResponse:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from vsr.config.envoy import LISTENER_METADATA
 from vsr.config.policy import Policy
-from vsr.doors.extproc.session import BrokenStream, Patience, Session
+from vsr.doors.extproc.session import BrokenStream, Handover, Patience, Session
 from vsr.exchange import Exchange, RequestHead
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,10 @@ class ExtProcServer:
         port: int = 50051,
         reuse_port: bool = False,
         patience: float = 4.0,
+        hop: Handover | None = None,
     ) -> None:
         self._live = live
+        self._hop = hop
         self._address = address
         self._port = port
         self._patience = patience
@@ -110,8 +112,9 @@ class ExtProcServer:
             _Stream(context),
             lambda head: generation.exchange(head, door="extproc"),
             listener=listener,
-            idle=generation.policy.timeouts.idle,
+            policy=generation.policy,
             patience=Patience(self._patience, _time_limit(generation.policy, listener)),
+            hop=self._hop,
         )
         try:
             await session.run()

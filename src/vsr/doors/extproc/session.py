@@ -15,9 +15,10 @@ from typing import Any, Protocol
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
+from vsr.config.policy import Policy
 from vsr.doors.extproc import messages
-from vsr.errors import BackendTimeout, InternalError, RequestError, log_crash
-from vsr.exchange import Answer, Exchange, Forward, RequestHead
+from vsr.errors import BackendTimeout, InternalError, RequestError, Unavailable, log_crash
+from vsr.exchange import Action, Answer, Compose, Exchange, Forward, RequestHead
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,16 @@ class Stream(Protocol):
     async def read(self) -> pb.ProcessingRequest | None: ...
 
     async def write(self, message: pb.ProcessingResponse) -> None: ...
+
+
+class Handover(Protocol):
+    """Where exchanges wait for Envoy to send their requests on to us; `vsr.doors.hop.Hop` is one."""
+
+    def leave(self, exchange: Exchange, compose: Compose, policy: Policy) -> str: ...
+
+    def forget(self, reference: str) -> bool: ...
+
+    def headers(self, reference: str, listener: str) -> dict[str, str]: ...
 
 
 class BrokenStream(Exception):
@@ -51,8 +62,8 @@ class Patience:
 class Session:
     """Call `run` once. The exchange is closed whatever happens.
 
-    begin makes the exchange for a request; listener is where that came in; idle is how many seconds a
-    streamed response may be silent.
+    begin makes the exchange for a request; listener is where that came in. A streamed response may be
+    silent for the idle time of `policy`. hop None: what only the gateway can answer is refused.
     """
 
     def __init__(
@@ -61,13 +72,16 @@ class Session:
         begin: Callable[[RequestHead], Exchange],
         *,
         listener: str,
-        idle: float,
+        policy: Policy,
         patience: Patience,
+        hop: Handover | None = None,
     ) -> None:
         self._stream = stream
         self._begin = begin
         self._listener = listener
-        self._idle = idle
+        self._policy = policy
+        self._hop = hop
+        self._reference = ""
         self._patience = patience
         self._ahead: asyncio.Task[pb.ProcessingRequest | None] | None = None
         self._exchange: Exchange | None = None
@@ -91,7 +105,7 @@ class Session:
         finally:
             if self._ahead is not None:
                 self._ahead.cancel()
-            if self._exchange is not None:
+            if self._exchange is not None and self._is_ours():
                 self._exchange.close(client_gone=not self._over)
 
     async def _next(self) -> pb.ProcessingRequest | None:
@@ -103,7 +117,7 @@ class Session:
         if not self._responding:
             return True
         self._ahead = self._ahead or asyncio.create_task(self._stream.read())
-        return bool(await _first_of(self._ahead, timeout=self._idle))
+        return bool(await _first_of(self._ahead, timeout=self._policy.timeouts.idle))
 
     async def _reply(self, message: pb.ProcessingRequest | None) -> pb.ProcessingResponse | None:
         """What to send for a message, or for silence; None if nothing is due."""
@@ -156,6 +170,7 @@ class Session:
         if isinstance(result, Forward):
             self._forwarded = True
             return messages.forward_headers(result, head)
+        assert not isinstance(result, Compose), "a request without a body calls no model"
         return None if result is None else self._answer(result)
 
     async def _on_request_body(self, body: pb.HttpBody) -> pb.ProcessingResponse | None:
@@ -165,9 +180,11 @@ class Session:
         if isinstance(result, Forward):
             self._forwarded = True
             return messages.forward_body(result, self._head)
+        if isinstance(result, Compose):
+            return self._hand_over(self._exchange, result)
         return None if result is None else self._answer(result)
 
-    async def _patiently(self, work: Coroutine[Any, Any, Answer | Forward]) -> Answer | Forward | None:
+    async def _patiently(self, work: Coroutine[Any, Any, Action]) -> Action | None:
         """The result of `work`; Envoy is asked to wait if it takes long. None if Envoy spoke first:
         it closed the stream (the client is gone) or made an answer of its own, so none of ours is due."""
         task = asyncio.create_task(work)
@@ -183,6 +200,23 @@ class Session:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
+    def _hand_over(self, exchange: Exchange, compose: Compose) -> pb.ProcessingResponse:
+        """Have Envoy send the request to the gateway, unchanged, where the exchange goes on."""
+        if self._hop is None:
+            return self._fail(
+                Unavailable(
+                    "This request needs several models, for which the router must be started with a "
+                    "configuration that calls several.",
+                    code="looper_unavailable",
+                )
+            )
+        self._reference = self._hop.leave(exchange, compose, self._policy)
+        return messages.send_on(self._hop.headers(self._reference, self._listener))
+
+    def _is_ours(self) -> bool:
+        """False once the gateway has taken the exchange."""
+        return not self._reference or (self._hop is not None and self._hop.forget(self._reference))
+
     # ------------------------------------------------------------ the response
 
     def _on_response_headers(self, message: pb.ProcessingRequest) -> pb.ProcessingResponse:
@@ -191,6 +225,8 @@ class Session:
             # Envoy refused the request before showing it to us; its own words stand.
             self._over = True
             return messages.proceed("response_headers")
+        if self._reference:
+            return self._on_handed_over(self._exchange, message, failure)
         if failure is not None:
             return self._own_failure(self._exchange, failure)
         if not self._forwarded:
@@ -208,6 +244,20 @@ class Session:
             return self._answer(rest)
         self._over = True
         return messages.response_without_body(head, status, rest)
+
+    def _on_handed_over(
+        self, exchange: Exchange, message: pb.ProcessingRequest, failure: RequestError | None
+    ) -> pb.ProcessingResponse:
+        """The gateway has answered: nothing more to do here."""
+        ours = self._is_ours()
+        self._reference = "" if ours else self._reference
+        if failure is not None:
+            error = Answer(failure.http_status, tuple(failure.headers().items()), failure.body())
+            return self._answer(exchange.on_error(failure) if ours else error)
+        if ours:
+            exchange.on_answered_elsewhere(messages.response_head(message.response_headers)[0])
+        self._over = True
+        return messages.let_pass()
 
     def _own_failure(self, exchange: Exchange, failure: RequestError) -> pb.ProcessingResponse:
         """Envoy could not serve the request; say so in the client's protocol."""

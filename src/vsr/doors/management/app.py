@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,10 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vsr.chat.body import decode_body, parse_json
-from vsr.config.policy import ManagementToken, Policy
+from vsr.config.policy import Policy
 from vsr.doors.caller import read_body
+from vsr.doors.management.config import Sent
 from vsr.doors.management.endpoints import Endpoint, endpoints
 from vsr.doors.management.judging import INVALID_INPUT
+from vsr.doors.management.permissions import authorize
 from vsr.errors import (
     ClientGone,
     InternalError,
@@ -27,19 +29,22 @@ from vsr.errors import (
     NotFound,
     RequestError,
     TooLarge,
-    Unauthenticated,
     log_crash,
 )
 from vsr.generation import Live
+from vsr.reload import Reloader
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _OFF_LOOP = 256 * 1024  # bytes of body from which on parsing leaves the event loop
 _UPLOAD = 60.0  # seconds for a body to arrive
 
 
-def management_app(live: Live) -> ASGIApp:
-    table = endpoints()
+def management_app(live: Live, reloader: Reloader | None = None) -> ASGIApp:
+    """Without a reloader the configuration is neither shown nor changed."""
+    table = endpoints(reloader)
     routes = [Route(one.path, _endpoint(one, live), methods=[one.method]) for one in table]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _not_served})
     app.router.redirect_slashes = False
@@ -51,7 +56,9 @@ def _endpoint(endpoint: Endpoint, live: Live) -> Callable[[Request], Awaitable[R
         try:
             generation = live.current
             if not endpoint.public:
-                _authenticate(request, generation.policy.management.tokens)
+                authorize(request, generation.policy.management.tokens, endpoint.permission)
+            if endpoint.configures is not None:
+                return await endpoint.configures(await _sent(request, generation.policy))
             body = await _body(request, generation.policy) if endpoint.method == "POST" else {}
             return await endpoint.handler(generation, body)
         except RequestError as error:
@@ -63,21 +70,27 @@ def _endpoint(endpoint: Endpoint, live: Live) -> Callable[[Request], Awaitable[R
     return serve
 
 
-def _authenticate(request: Request, tokens: tuple[ManagementToken, ...]) -> None:
-    """Every role may read and classify; nothing here changes anything."""
-    if not tokens:
-        return  # allowed on loopback only, which the configuration sees to
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not presented.strip():
-        raise Unauthenticated(
-            "Missing management token: send 'Authorization: Bearer <token>'.", code="missing_api_key"
-        )
-    fits = [one.token.matches(presented.strip()) for one in tokens]  # all are compared: no early exit
-    if not any(fits):
-        raise Unauthenticated("The management token is not valid.")
-
-
 async def _body(request: Request, policy: Policy) -> dict[str, Any]:
+    def parse(raw: bytes) -> dict[str, Any]:
+        return parse_json(raw, policy.limits.max_nesting)
+
+    return await _read(request, policy, parse)
+
+
+async def _sent(request: Request, policy: Policy) -> Sent:
+    def decode(raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InvalidRequest("The body is not UTF-8 text.") from None
+
+    text = await _read(request, policy, decode) if request.method in ("POST", "PUT", "PATCH") else ""
+    headers = request.headers
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Sent(text, media, headers.get("if-match", ""), headers.get("accept", "").lower())
+
+
+async def _read(request: Request, policy: Policy, parse: Callable[[bytes], T]) -> T:
     limit = policy.limits.max_body_bytes
 
     def too_large() -> TooLarge:
@@ -88,11 +101,10 @@ async def _body(request: Request, policy: Policy) -> dict[str, Any]:
         raise too_large()
     raw = await read_body(request.receive, limit, too_large, seconds=_UPLOAD)
 
-    def parse() -> dict[str, Any]:
-        decoded = decode_body(raw, request.headers.get("content-encoding"), limit)
-        return parse_json(decoded, policy.limits.max_nesting)
+    def decode() -> T:
+        return parse(decode_body(raw, request.headers.get("content-encoding"), limit))
 
-    return parse() if len(raw) < _OFF_LOOP else await asyncio.to_thread(parse)
+    return decode() if len(raw) < _OFF_LOOP else await asyncio.to_thread(decode)
 
 
 def _refusal(error: RequestError) -> Response:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
 from vsr.chat.body import dump_json
-from vsr.doors.management import classify, describe
+from vsr.doors.management import classify, config, describe, outcomes
 from vsr.doors.management.evaluate import evaluate
+from vsr.doors.management.permissions import Permission
 from vsr.generation import Generation
+from vsr.reload import Reloader
 
 Handler = Callable[[Generation, Mapping[str, Any]], Awaitable[Response]]
 """The second argument is the request's JSON body, empty for GET."""
 
+Configure = Callable[[config.Sent], Awaitable[Response]]
+
+_DOCUMENT = {"type": "object", "description": "as YAML or JSON"}
+_VERSION = {"type": "object", "properties": {"version": {"type": "string"}}}
 _TEXT = {
     "type": "object",
     "required": ["text"],
@@ -46,7 +53,8 @@ _EVAL = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """public: needs no token. schema: of the request's body."""
+    """public: needs no token. schema: of the request's body. configures: takes the handler's place where
+    the configuration itself is asked for."""
 
     method: str
     path: str
@@ -54,9 +62,11 @@ class Endpoint:
     handler: Handler
     public: bool = False
     schema: dict[str, Any] | None = None
+    permission: Permission = "docs.read"
+    configures: Configure | None = None
 
 
-def endpoints() -> tuple[Endpoint, ...]:
+def endpoints(reloader: Reloader | None = None) -> tuple[Endpoint, ...]:
     def told(payload: Callable[[], dict[str, Any]]) -> Handler:
         async def handler(generation: Generation, body: Mapping[str, Any]) -> Response:
             return json_response(payload())
@@ -66,11 +76,17 @@ def endpoints() -> tuple[Endpoint, ...]:
     async def page(generation: Generation, body: Mapping[str, Any]) -> Response:
         return HTMLResponse(describe.page(table))
 
+    async def ready(generation: Generation, body: Mapping[str, Any]) -> Response:
+        payload: dict[str, Any] = {"ready": generation.ready}
+        if reloader is not None and reloader.rejected is not None:
+            payload |= {"configuration": "rejected"}  # the last good one is served
+        return json_response(payload, 200 if generation.ready else 503)
+
     table = (
         Endpoint("GET", "/health", "The process runs", _health, public=True),
         Endpoint("GET", "/livez", "The process runs", _health, public=True),
-        Endpoint("GET", "/ready", "Configuration loaded and bundle warm", _ready, public=True),
-        Endpoint("GET", "/readyz", "Configuration loaded and bundle warm", _ready, public=True),
+        Endpoint("GET", "/ready", "Configuration loaded and bundle warm", ready, public=True),
+        Endpoint("GET", "/readyz", "Configuration loaded and bundle warm", ready, public=True),
         Endpoint("GET", "/startup-status", "What is loaded", _about(describe.startup)),
         Endpoint("GET", "/api/v1", "This list", told(lambda: describe.listing(table))),
         Endpoint("GET", "/openapi.json", "This list as OpenAPI", told(lambda: describe.openapi(table))),
@@ -78,12 +94,22 @@ def endpoints() -> tuple[Endpoint, ...]:
         Endpoint("GET", "/v1/models", "Models that clients may name", _about(describe.models)),
         Endpoint("GET", "/info/models", "The encoder's bundle and its heads", _about(describe.heads)),
         Endpoint("GET", "/info/classifier", "Labels, modes and thresholds", _about(describe.classifier)),
+        Endpoint("GET", "/v1/router/outcomes", "What outcomes taught", outcomes.report),
+        Endpoint(
+            "POST",
+            "/v1/router/outcomes",
+            "What became of an answer",
+            outcomes.record,
+            schema=outcomes.SCHEMA,
+            permission="learning.ingest",
+        ),
         _post("/api/v1/eval", "What would be done with a request, and why", evaluate, _EVAL),
         _post("/api/v1/classify/intent", "The domain of a text", classify.intent, _TEXT),
         _post("/api/v1/classify/pii", "Personal data in a text", classify.pii, _TEXT),
         _post("/api/v1/classify/security", "Whether a text is an attack", classify.security, _TEXT),
         _post("/api/v1/classify/combined", "All three about a text", classify.combined, _TEXT),
         _post("/api/v1/classify/batch", "One of them, or all, about many texts", classify.batch, _BATCH),
+        *(_configuration(reloader) if reloader is not None else ()),
     )
     return table
 
@@ -101,7 +127,35 @@ def _post(
     async def handler(generation: Generation, body: Mapping[str, Any]) -> Response:
         return json_response(await answer(generation, body))
 
-    return Endpoint("POST", path, summary, handler, schema=schema)
+    return Endpoint("POST", path, summary, handler, schema=schema, permission="classify.invoke")
+
+
+def _configuration(reloader: Reloader) -> tuple[Endpoint, ...]:
+    async def unused(generation: Generation, body: Mapping[str, Any]) -> Response:
+        raise AssertionError("configures takes its place")
+
+    def one(
+        method: str,
+        path: str,
+        summary: str,
+        serve: Callable[[Reloader, config.Sent], Awaitable[Response]],
+        schema: dict[str, Any] | None = None,
+    ) -> Endpoint:
+        permission: Permission = "config.read" if method == "GET" else "config.write"
+        configure = partial(serve, reloader)
+        return Endpoint(
+            method, path, summary, unused, schema=schema, permission=permission, configures=configure
+        )
+
+    return (
+        one("GET", "/config/router", "What is configured, and what was rejected", config.show),
+        one("PUT", "/config/router", "Replace the configuration", config.replace, _DOCUMENT),
+        one("PATCH", "/config/router", "Merge into the configuration", config.patch, _DOCUMENT),
+        one("POST", "/config/router/validate", "Only check a configuration", config.validate, _DOCUMENT),
+        one("GET", "/config/router/versions", "Configurations that were replaced", config.versions),
+        one("POST", "/config/router/rollback", "Go back to one of them", config.rollback, _VERSION),
+        one("GET", "/config/hash", "Names the configuration in use", config.digest),
+    )
 
 
 def _about(describe: Callable[[Generation], dict[str, Any]]) -> Handler:
@@ -113,7 +167,3 @@ def _about(describe: Callable[[Generation], dict[str, Any]]) -> Handler:
 
 async def _health(generation: Generation, body: Mapping[str, Any]) -> Response:
     return json_response({"status": "ok"})
-
-
-async def _ready(generation: Generation, body: Mapping[str, Any]) -> Response:
-    return json_response({"ready": generation.ready}, 200 if generation.ready else 503)

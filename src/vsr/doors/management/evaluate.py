@@ -5,17 +5,26 @@ The shape is the original's; `eval_trace` is the same trace that `vsr explain` p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vsr.config.policy import Leaf, Policy, RuleNode
-from vsr.decisions.trace import trace
+from vsr.config.policy import Policy
+from vsr.decisions.flips import leaves
+from vsr.decisions.plain import plugin_name
+from vsr.decisions.projections import project
 from vsr.doors.management.judging import Judged, chat_body, invalid, judge_body, text_of
 from vsr.facts import Facts, Signal
 from vsr.generation import Generation
 from vsr.route import Route
+from vsr.router import explain
 
-_FAMILIES = {"domain": "domains", "keyword": "keywords"}
+_FAMILIES = {
+    "domain": "domains",
+    "keyword": "keywords",
+    "embedding": "embeddings",
+    "preference": "preferences",
+}
 """Signal types whose family has a name of its own; others are called by their type."""
 
 Result = dict[str, Any]
@@ -25,24 +34,31 @@ async def evaluate(generation: Generation, body: Mapping[str, Any]) -> Result:
     """`body` has one of `text`, `messages`, `body` (a chat request), and perhaps `model`."""
     judged = await judge_body(generation, _request(generation, body))
     facts, route, policy = judged.facts, judged.route, generation.policy
+    asked = judged.request.model
     if route.outcome == "unknown_model":
         raise invalid("model is not configured here", "model", "INVALID_ROUTING_MODEL")
+    state = generation.state
+    # Finding out what would have changed the choice asks for it many times over.
+    why = await asyncio.to_thread(explain, asked, facts, policy, state=state)
     return {
         "original_text": "\n".join(facts.passages[index].text.reveal() for index in judged.request.ask),
         "requested_model": route.requested_model,
-        "recipe": "default",
+        "recipe": route.recipe,
         "decision_result": decision_result(facts, route, policy),
-        "eval_trace": trace(policy, facts, route).as_dict(),
-        "recommended_models": _candidates(route, policy),
+        "eval_trace": why.as_dict(),
+        "recommended_models": _candidates(route, policy.for_model(asked)),
         "selected_model": route.model,
         "selection_status": route.outcome,
         "selection_method": route.algorithm,
         "selection_reason": route.reason,
         "routing_decision": route.decision,
         "metrics": _metrics(judged),
-        "signal_confidences": _confidences(one for one in facts.signals.values() if one.matched),
-        "signal_values": _confidences(one for one in facts.signals.values() if not one.error),
+        "signal_confidences": {_label(one): one.confidence for one in why.signals if one.matched},
+        "signal_values": {_label(one): _value(one) for one in why.signals if not one.error},
         "signal_errors": signal_errors(facts),
+        "projection_scores": {
+            name: score.low for name, score in why.scores.items() if score.low == score.high
+        },
     }
 
 
@@ -65,15 +81,17 @@ def _request(generation: Generation, body: Mapping[str, Any]) -> Result:
 
 def decision_result(facts: Facts, route: Route, policy: Policy) -> Result:
     """The decision that won and the signals it uses; all signals if none won."""
+    policy = policy.for_model(route.requested_model)
+    signals = project(policy.projections, facts.signals).signals
     decision = next((one for one in policy.decisions if one.name == route.decision), None)
-    used = list(facts.signals)
+    used = list(signals)
     if decision is not None:
-        used = list(dict.fromkeys((leaf.type, leaf.name) for leaf in _leaves(decision.rules)))
-    matched = [key for key in used if key in facts.signals and facts.signals[key].matched]
+        used = list(dict.fromkeys(leaf.key for leaf in leaves(decision.rules)))
+    matched = [key for key in used if key in signals and signals[key].matched]
     return {
         "decision_name": route.decision,
         "algorithm": route.algorithm,
-        "plugins": [type(plugin).__name__ for plugin in route.plugins],
+        "plugins": [plugin_name(plugin) for plugin in route.plugins],
         "used_signals": _by_family(used),
         "matched_signals": _by_family(matched),
         "unmatched_signals": _by_family(key for key in used if key not in matched),
@@ -86,14 +104,6 @@ def matched_signals(facts: Facts) -> dict[str, list[str]]:
 
 def signal_errors(facts: Facts) -> dict[str, str]:
     return {_label(signal): signal.error for signal in facts.signals.values() if signal.error}
-
-
-def _leaves(node: RuleNode | None) -> Iterator[Leaf]:
-    if isinstance(node, Leaf):
-        yield node
-    elif node is not None:
-        for child in node.children:
-            yield from _leaves(child)
 
 
 def _by_family(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -123,9 +133,9 @@ def _metrics(judged: Judged) -> Result:
     return metrics
 
 
-def _confidences(signals: Iterable[Signal]) -> dict[str, float]:
-    return {_label(signal): signal.confidence for signal in signals}
+def _value(signal: Signal) -> float:
+    return signal.confidence if signal.value is None else signal.value
 
 
 def _label(signal: Signal) -> str:
-    return f"{signal.type}:{signal.name}"
+    return f"{signal.type}:{signal.name}" + (f":{signal.label}" if signal.label else "")

@@ -42,8 +42,10 @@ async def judge_body(generation: Generation, body: dict[str, Any]) -> Judged:
     """`body` is a chat request. Raises as `parse_chat_request` and `judge` do."""
     started = time.perf_counter()
     request = parse_chat_request(body)
-    facts = await judge(request, generation.policy, generation.encoder)
-    route = decide(request.model, facts, generation.policy)
+    facts = await judge(
+        request, generation.policy, generation.encoder, signals=generation.signals, everything=True
+    )
+    route = decide(request.model, facts, generation.policy, state=generation.state)
     return Judged(request, facts, route, time.perf_counter() - started)
 
 

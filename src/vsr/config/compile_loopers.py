@@ -1,0 +1,146 @@
+"""The loopers of a document as the policy holds them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vsr.config.policy_loopers import (
+    Confidence,
+    Fusion,
+    Looper,
+    LooperLimits,
+    OnError,
+    Override,
+    Ratings,
+    Remom,
+    Role,
+    Workflows,
+)
+from vsr.config.resolve import auto_names
+from vsr.config.schema import Document
+from vsr.config.schema import loopers as schema
+from vsr.config.schema.selection import Algorithm
+
+LOOPERS: Final = ("confidence", "ratings", "remom", "fusion", "workflows")
+
+# The original's, by method; the first takes every answer that comes with log-probabilities.
+_THRESHOLDS: Final = {"avg_logprob": -1.0, "margin": 0.5, "hybrid": 0.5, "self_verify": 0.7}
+_NAMES: Final = {"remom": "vllm-sr/remom", "fusion": "vllm-sr/fusion", "flow": "vllm-sr/flow"}
+
+
+def compile_looper(given: Algorithm) -> Looper:
+    """The block's `on_error` comes before the algorithm's; workflows fail unless told otherwise."""
+    said: OnError | None = given.on_error if "on_error" in given.model_fields_set else None
+    match given.type:
+        case "confidence":
+            return _confidence(given.confidence or schema.Confidence(), said or "skip")
+        case "ratings":
+            ratings = given.ratings or schema.Ratings()
+            return Ratings(ratings.max_concurrent, ratings.on_error or said or "skip")
+        case "fusion":
+            return _fusion(given.fusion or schema.Fusion(), said or "skip")
+    if given.remom is not None:
+        return _remom(given.remom, said or "skip")
+    assert given.workflows is not None, "lint asks for the block of remom and workflows"
+    return _workflows(given.workflows, said or "fail")
+
+
+def _confidence(given: schema.Confidence, on_error: OnError) -> Confidence:
+    weights = given.hybrid_weights
+    return Confidence(
+        method=given.confidence_method,
+        threshold=given.threshold or _THRESHOLDS[given.confidence_method],
+        order=given.escalation_order,
+        cost_quality_tradeoff=given.cost_quality_tradeoff or 0.3,
+        only_arguments=given.token_filter == "tool_call_args",
+        logprob_weight=weights.logprob_weight or 0.5,
+        margin_weight=weights.margin_weight or 0.5,
+        on_error=given.on_error or on_error,
+    )
+
+
+def _remom(given: schema.Remom, on_error: OnError) -> Remom:
+    return Remom(
+        breadth=given.breadth_schedule,
+        distribution=given.model_distribution,
+        temperature=given.temperature,
+        include_reasoning=given.include_reasoning,
+        kept_tokens=given.compaction_tokens if given.compaction_strategy == "last_n_tokens" else None,
+        synthesis_template=given.synthesis_template,
+        synthesis_model=given.synthesis_model,
+        max_concurrent=given.max_concurrent,
+        max_completion_tokens=given.max_completion_tokens,
+        round_timeout=given.round_timeout_seconds,
+        quorum=given.min_successful_responses,
+        seed=given.shuffle_seed,
+        reveal=given.include_intermediate_responses,
+        most_answers=given.max_responses_per_round,
+        on_error=given.on_error or on_error,
+    )
+
+
+def _fusion(given: schema.Fusion, on_error: OnError) -> Fusion:
+    return Fusion(
+        judge=given.model,
+        panel=given.analysis_models,
+        mode=given.analysis_mode,
+        overrides={
+            one.model: Override(one.temperature, one.max_completion_tokens)
+            for one in given.analysis_overrides
+        },
+        max_concurrent=given.max_concurrent,
+        max_completion_tokens=given.max_completion_tokens,
+        round_timeout=given.round_timeout_seconds,
+        quorum=given.min_successful_responses,
+        temperature=given.temperature,
+        analysis_template=given.analysis_template,
+        synthesis_template=given.synthesis_template,
+        reveal=given.include_intermediate_responses,
+        reveal_analysis=given.include_analysis,
+        on_error=given.on_error or on_error,
+    )
+
+
+def _workflows(given: schema.Workflows, on_error: OnError) -> Workflows:
+    return Workflows(
+        dynamic=given.mode == "dynamic",
+        roles=tuple(Role(role.name, role.models, role.prompt, role.access_list) for role in given.roles),
+        final=given.final.model,
+        final_prompt=given.final.prompt,
+        planner=given.planner.model,
+        planner_tokens=given.planner.max_completion_tokens,
+        max_steps=given.max_steps,
+        max_parallel=given.max_parallel,
+        max_completion_tokens=given.max_completion_tokens,
+        round_timeout=given.round_timeout_seconds,
+        quorum=given.min_successful_responses,
+        temperature=given.temperature,
+        reveal=given.include_intermediate_responses,
+        on_error=given.on_error or on_error,
+    )
+
+
+def looper_limits(document: Document) -> LooperLimits:
+    given = document.global_.integrations.looper
+    return LooperLimits(
+        calls=given.max_calls,
+        tokens=given.max_total_tokens,
+        seconds=given.timeout_seconds,
+        response_bytes=given.max_response_bytes_mb * 1024 * 1024,
+        concurrent=given.max_concurrent,
+    )
+
+
+def looper_names(document: Document) -> dict[str, str]:
+    """Model names of clients that ask for one kind of looper only → that algorithm. Names that choose
+    among all decisions come first, and without a decision of its kind a name does not exist."""
+    given = document.global_.integrations.looper
+    there = {decision.algorithm.type for decision in document.routing.decisions}
+    taken = set(auto_names(document))
+    found: dict[str, str] = {}
+    for key, names in (("remom", given.remom), ("fusion", given.fusion), ("flow", given.flow)):
+        kind = "workflows" if key == "flow" else key
+        for name in names.model_names if names.model_names is not None else (_NAMES[key],):
+            if kind in there and name not in taken:
+                found.setdefault(name, kind)
+    return found

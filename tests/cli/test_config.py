@@ -1,0 +1,68 @@
+"""`vsr config schema`, `diff` and `convert`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import vsr
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = ROOT / "config" / "minimal.yaml"
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    result = vsr(capsys, "config", "schema")
+    assert result.code == 0
+    assert result.json()["properties"]["version"]["const"] == "v0.3"
+
+
+def test_a_difference_is_told_and_equal_files_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(MINIMAL.read_text().replace("default_model: general", "default_model: mathematician"))
+    result = vsr(capsys, "config", "diff", str(MINIMAL), str(other))
+    assert (result.code, result.out) == (0, "~ default_model: general → mathematician\n")
+    assert "do the same" in vsr(capsys, "config", "diff", str(MINIMAL), str(MINIMAL)).out
+
+
+def test_a_difference_says_what_needs_a_restart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(MINIMAL.read_text() + "listeners: [{port: 9999}]\n")
+    report = vsr(capsys, "config", "diff", str(MINIMAL), str(other), "--json").json()
+    assert "restart" in report["restart_needed"][0]
+    assert report["rerouted"] is None
+
+
+def test_prompts_that_go_elsewhere_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other, prompts = tmp_path / "other.yaml", tmp_path / "prompts.jsonl"
+    other.write_text(MINIMAL.read_text().replace("default_model: general", "default_model: mathematician"))
+    lines = [
+        {"id": "greeting", "text": "Good morning, how are you?"},
+        {"id": "sum", "text": "Solve x^2 = 4."},
+    ]
+    prompts.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = vsr(
+        capsys, "config", "diff", str(MINIMAL), str(other), "--prompts", str(prompts), "--json"
+    ).json()
+    assert [one["id"] for one in report["rerouted"]] == ["greeting"]
+    assert report["rerouted"][0]["after"].startswith("forward to mathematician")
+
+
+def test_conversion_keeps_comments_and_tells_what_it_leaves_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    flat = tmp_path / "flat.yaml"
+    flat.write_text(
+        (ROOT / "config" / "flat-v0.yaml")
+        .read_text()
+        .replace("default_model: phi4", "default_model: phi4 # d")
+        + "\n# the last word\n"
+    )
+    result = vsr(capsys, "config", "convert", str(flat))
+    assert result.code == 0
+    assert "default_model: phi4 # d\n" in result.out
+    assert "# the last word" in result.out
+    assert result.err == ""
+    assert vsr(capsys, "config", "convert", str(flat), "--json").json()["dropped"] == []

@@ -1,0 +1,182 @@
+"""Suites of prompts beside a configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import vsr
+from vsr.cli.asked import Asked
+from vsr.cli.config_test import differences, judged
+from vsr.cli.probes import Acceptance, Probe, configuration, probes, read_suite
+from vsr.errors import ConfigError
+from vsr.route import Route, SystemPrompt
+
+SUITES = sorted((Path(__file__).parents[2] / "config").glob("*.probes.yaml"))
+SUITE = """\
+name: s
+routing_assets: {yaml: config/recipes/s/config.yaml, dsl: config/recipes/s/recipe.dsl}
+router_eval_endpoint: /api/v1/eval
+evaluation: {request_timeout_seconds: 300, concurrency: 4}
+acceptance: {min_probe_pass_rate: 50.0, min_decision_pass_rate: 50}
+decisions:
+  - id: lane
+    model: vllm-sr/fast
+    expected_recipe: quick
+    expected_decision: lane
+    expected_alias: qwen
+    expected_plugins: [system_prompt]
+    objective: why
+    variants:
+      - id: long
+        query: abc
+        repeat: 3
+        padding: {text: pad, repeat: 2, placement: before}
+        expected_signals: {keywords: [k], complexity: ["x:hard"]}
+        tags: [zh]
+      - id: talk
+        expected_decision: other
+        tools: [{type: function, function: {name: f}}]
+        messages: [{role: user, content: hi}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_BASE_URL", "VSR_CONFIG", "VSR_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def written(tmp_path: Path, text: str = SUITE) -> Path:
+    path = tmp_path / "probes.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_suite_of_the_original_is_read(tmp_path: Path) -> None:
+    long, talk = probes(read_suite(written(tmp_path)), "auto")
+    assert long.body == {
+        "model": "vllm-sr/fast",
+        "messages": [{"role": "user", "content": "pad pad\nabc abc abc"}],
+    }
+    assert long.expected == {"recipe": "quick", "decision": "lane", "model": "qwen"}
+    assert long.signals == {("keyword", "k"), ("complexity", "x:hard")}
+    assert long.plugins == frozenset({"system_prompt"})
+    assert talk.body["messages"] == [{"role": "user", "content": "hi"}]
+    assert talk.body["tools"]
+    assert talk.expected["decision"] == "other"
+
+
+def test_the_configuration_beside_the_suite_is_taken(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with pytest.raises(ConfigError, match="there is no"):
+        configuration(read_suite(path), path)
+    (tmp_path / "config.yaml").touch()
+    assert configuration(read_suite(path), path) == tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("objective", "objektive", "13: unknown key 'objektive' in decisions[0]; did you mean 'objective'?"),
+        ("        query: abc\n", "", "15: decisions[0].variants[0] needs either query or messages"),
+        ("repeat: 3", "repeat: 0", "17: decisions[0].variants[0].repeat"),
+    ],
+)
+def test_what_is_wrong_with_a_suite_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_suite(written(tmp_path, SUITE.replace(old, new)))
+    assert f"probes.yaml:{expected}" in str(caught.value)
+
+
+def probe(**expected: str) -> Probe:
+    return Probe("g", "1", {}, expected, frozenset({"system_prompt"}), frozenset({("keyword", "k")}))
+
+
+ROUTE = Route("forward", "auto", model="a", decision="d", algorithm="static")
+
+
+def test_every_expectation_that_is_not_met_is_told() -> None:
+    assert differences(probe(decision="e", model="a", recipe="default"), Asked(ROUTE)) == (
+        "decision: expected e, got d",
+        "signals that did not match: keyword:k",
+        "plugins that do not run: system_prompt",
+    )
+    assert differences(probe(), Asked(None, error="too long")) == ("could not be judged: too long",)
+
+
+def test_a_suite_is_accepted_if_enough_prompts_of_every_decision_pass() -> None:
+    plugins = (SystemPrompt("Be brief."),)
+    good = Asked(Route("forward", "auto", decision="d", plugins=plugins), frozenset({("keyword", "k")}))
+    bad = Asked(Route("forward", "auto", decision="e", plugins=plugins), frozenset({("keyword", "k")}))
+    half = Acceptance(min_probe_pass_rate=50, min_decision_pass_rate=50)
+    both = [probe(decision="d"), probe(decision="d")]
+    assert judged(both, [good, bad], half).accepted
+    assert not judged(both, [good, bad], Acceptance()).accepted
+    apart = [both[0], Probe("h", "1", {}, {"decision": "d"}, None, frozenset())]
+    assert not judged(apart, [good, bad], half).accepted
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.name)
+def test_the_examples_send_their_prompts_where_they_shall(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = vsr(capsys, "config", "test", str(path), "--json")
+    assert result.code == 0, result.out
+    told = result.json()
+    assert told["accepted"]
+    assert told["passed"] == told["total"] > 0
+
+
+def test_a_suite_that_fails_ends_with_1_and_says_what_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SUITES[0].read_text().replace("expected_decision: answer", "expected_decision: think")
+    config = str(SUITES[0].parent / "projections.yaml")
+    result = vsr(capsys, "config", "test", str(written(tmp_path, text)), "--config", config)
+    assert result.code == 1
+    assert "failed answer/greeting\n    decision: expected think, got answer\n" in result.out
+    assert "3 of 6 as expected: not accepted" in result.out
+
+
+def test_a_batch_has_a_row_for_each_line_and_a_confusion_matrix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"text": "Prove that the square root of 2 is irrational.", "expected_decision": "think", "id": "p"},
+        {"text": "Good morning!", "expected_decision": "think", "expected_model": "small"},
+        {"messages": [{"role": "user", "content": "hello"}], "model": "vsr/careful"},
+    ]
+    file = tmp_path / "batch.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    arguments = ("explain", "--batch", str(file), "--config", str(SUITES[0].parent / "projections.yaml"))
+    told = vsr(capsys, *arguments, "--json").json()
+    assert [row["decision"] for row in told["results"]] == ["think", "answer", "always large"]
+    assert told["results"][0]["id"] == "p"
+    decisions, models = told["confusion"]
+    assert decisions == {
+        "field": "decision", "right": 1, "total": 2, "matrix": {"think": {"answer": 1, "think": 1}},
+    }  # fmt: skip
+    assert (models["field"], models["right"], models["total"]) == ("model", 1, 1)
+    shown = vsr(capsys, *arguments, "--labels", "decision").out
+    assert "decision: 1 of 2 as expected" in shown
+    assert "model:" not in shown
+
+
+def test_a_wrong_line_of_a_batch_is_told_with_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "batch.jsonl"
+    file.write_text('{"text": "a"}\n{"text": "a", "messages": []}\nnonsense\n')
+    result = vsr(capsys, "explain", "--batch", str(file))
+    assert result.code == 2
+    assert "batch.jsonl:2: needs exactly one of text, messages, body" in result.err
+    assert "batch.jsonl:3: is not JSON" in result.err
+
+
+def test_a_prompt_and_a_batch_together_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "either a prompt or --batch" in vsr(capsys, "explain").err

@@ -1,0 +1,55 @@
+"""What `judge` reads beside the text as it stands."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.encoder.tiny_bundle import MarkBackend, tiny_bundle
+from vsr.chat.request import parse_chat_request
+from vsr.config.policy import Policy, PromptGuard
+from vsr.encoder.encoder import Encoder
+from vsr.facts import Facts
+from vsr.guards.prompt import assess_prompt
+from vsr.router import judge
+
+ATTACK = "the attack is a bypass of the word"
+
+
+@pytest.fixture
+async def encoder(tmp_path: Path) -> AsyncIterator[Encoder]:
+    encoder = Encoder(tiny_bundle(tmp_path / "tiny"), MarkBackend())
+    yield encoder
+    await encoder.aclose()
+
+
+async def judged(encoder: Encoder, *texts: str) -> Facts:
+    messages = [{"role": "user", "content": text} for text in texts]
+    return await judge(parse_chat_request({"model": "auto", "messages": messages}), Policy(), encoder)
+
+
+async def test_an_attack_in_base64_is_found_and_told_as_such(encoder: Encoder) -> None:
+    facts = await judged(encoder, "the word", base64.b64encode(ATTACK.encode()).decode())
+    finding = assess_prompt(facts, PromptGuard())
+    assert finding.state == "violating"
+    assert "read through base64" in finding.reason
+    assert facts.readings is not None
+    assert facts.readings.coverage.disguises == ("base64",)
+    assert [window.passage for window in facts.readings.jailbreak if window.disguise] == [1]
+
+
+async def test_a_second_reading_does_not_loosen_the_operating_point(encoder: Encoder) -> None:
+    plain = await judged(encoder, "the word")
+    coded = await judged(encoder, base64.b64encode(b"the word is other than the poem").decode())
+    assert coded.operating_points == plain.operating_points
+    assert assess_prompt(coded, PromptGuard()).state == "clean"
+
+
+async def test_more_disguised_text_than_is_read_is_told_as_unread(encoder: Encoder) -> None:
+    code = base64.b64encode(ATTACK.encode()).decode()
+    facts = await judged(encoder, " . ".join([code] * 9))
+    assert facts.readings is not None
+    assert facts.readings.coverage.unread == ("disguised text",)
