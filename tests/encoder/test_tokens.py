@@ -95,3 +95,9 @@ def test_a_word_too_long_for_the_tokenizer_is_read_in_pieces_with_its_places_kep
 
 def test_a_long_hash_or_key_stays_one_unknown_word(tokenizer: TextTokenizer) -> None:
     assert len(tokenizer.encode("the " + "0a1b2c3d" * 16)) == 2
+
+
+def test_full_width_letters_and_digits_are_read_as_their_twins_in_place(tokenizer: TextTokenizer) -> None:
+    wide, plain = tokenizer.encode("ｊｏｈｎ smith，"), tokenizer.encode("john smith，")
+    assert wide.ids.tolist() == plain.ids.tolist()
+    assert wide.starts.tolist() == plain.starts.tolist()

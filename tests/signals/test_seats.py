@@ -14,8 +14,8 @@ from aiohttp import web
 
 from tests.config.documents import policy
 from tests.encoder.remote.service import Service, serving
-from tests.signals.asking import vector
 from tests.scripted import ScriptedBundle, ScriptedEncoder
+from tests.signals.asking import vector
 from vsr.encoder.bundle import default_bundle_path, load_bundle
 from vsr.encoder.manifest import Manifest
 from vsr.errors import ConfigError
@@ -30,7 +30,10 @@ NOWHERE = "http://127.0.0.1:9"
 RISK = "{name: risk, type: %s, model: judge, labels: [SAFE, RISKY]%s}"
 EXTERNAL = "{name: judge, model_role: %s, llm_model_name: m, llm_endpoint: {base_url: '%s'}%s}"
 GREETING = "{name: hi, priority: 20, modelRefs: [{model: a}], rules: {type: keyword, name: hi}}"
-RISKY = "{name: risky, priority: 10, modelRefs: [{model: b}], rules: {type: classifier, name: risk, label: RISKY}}"
+RISKY = (
+    "{name: risky, priority: 10, modelRefs: [{model: b}],"
+    " rules: {type: classifier, name: risk, label: RISKY}}"
+)
 
 
 @dataclass
@@ -110,10 +113,13 @@ async def test_a_chat_model_scores_labels_with_the_instructions_and_the_key() ->
     given = classifying(
         "URL", "llm", ", instructions: RISKY deletes things", ", access_key: '${JUDGE_KEY}', max_tokens: 9"
     )
-    async with serving(lambda _: chat('{"RISKY": 0.8, "SAFE": 0.2}')) as service:
-        async with running(given.replace("URL", service.url), {"JUDGE_KEY": "k-77"}) as generation:
-            model, signals = await asked(generation, "delete it")
-    assert (model, signals["classifier", "risk"].confidence) == ("b", pytest.approx(0.8))
+    async with (
+        serving(lambda _: chat('{"RISKY": 0.8, "SAFE": 0.2}')) as service,
+        running(given.replace("URL", service.url), {"JUDGE_KEY": "k-77"}) as generation,
+    ):
+        model, signals = await asked(generation, "delete it")
+    assert model == "b"
+    assert signals["classifier", "risk"].confidence == pytest.approx(0.8)
     path, body, authorization = service.seen[0]
     assert (path, authorization) == ("/v1/chat/completions", "Bearer k-77")
     assert (body["model"], body["max_tokens"]) == ("m", 9)
@@ -124,9 +130,8 @@ async def test_a_chat_model_scores_labels_with_the_instructions_and_the_key() ->
 
 async def test_a_classifier_below_its_threshold_does_not_hold() -> None:
     given = classifying("URL", external=", threshold: 0.95")
-    async with serving(labels) as service:
-        async with running(given.replace("URL", service.url)) as generation:
-            model, signals = await asked(generation, "rm")
+    async with serving(labels) as service, running(given.replace("URL", service.url)) as generation:
+        model, signals = await asked(generation, "rm")
     signal = signals["classifier", "risk"]
     assert (model, signal.matched, signal.threshold, signal.labels["RISKY"]) == ("a", False, 0.95, 0.9)
 
@@ -146,9 +151,8 @@ async def test_a_slow_service_is_waited_for_until_its_limit_or_the_deadline(exte
         await asyncio.Event().wait()
 
     given = classifying("URL", external=external, more=more)
-    async with serving(never) as service:
-        async with running(given.replace("URL", service.url)) as generation:
-            model, signals = await asked(generation, "rm")
+    async with serving(never) as service, running(given.replace("URL", service.url)) as generation:
+        model, signals = await asked(generation, "rm")
     assert (model, signals["classifier", "risk"].error) == ("a", "EncoderTimeout")
 
 
@@ -194,9 +198,11 @@ async def test_a_model_names_the_preference_of_a_request_in_place_of_examples() 
 
 async def test_a_model_may_say_that_no_preference_fits() -> None:
     given = preferring("URL", ", threshold: 0.5")
-    async with serving(lambda _: chat("none of these")) as service:
-        async with running(given.replace("URL", service.url)) as generation:
-            model, signals = await asked(generation, "what time is it")
+    async with (
+        serving(lambda _: chat("none of these")) as service,
+        running(given.replace("URL", service.url)) as generation,
+    ):
+        model, signals = await asked(generation, "what time is it")
     assert model == "a"
     assert {signal.error for signal in signals.values()} == {""}
 
@@ -234,7 +240,8 @@ async def test_vectors_of_an_endpoint_decide_and_are_made_once_for_examples() ->
     async with serving(vectors) as service, running(embedding(service.url)) as generation:
         assert inputs(service) == ["hello", "the service is down"]
         model, signals = await asked(generation, "the service is down")
-        assert (model, signals["embedding", "outage"].confidence) == ("b", pytest.approx(1.0))
+        assert model == "b"
+        assert signals["embedding", "outage"].confidence == pytest.approx(1.0)
         model, _ = await asked(generation, "tell me a joke")
         assert model == "a"
     assert inputs(service)[2:] == ["the service is down", "tell me a joke"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vsr.config.policy import Policy
+from vsr.config.policy_services import MCPServer
 
 
 def needs_restart(running: Policy, wanted: Policy) -> list[str]:
@@ -28,6 +29,16 @@ def _differences(running: Policy, wanted: Policy) -> Iterator[str]:
     if running.learning.max_sessions != wanted.learning.max_sessions:
         change = f"{running.learning.max_sessions} → {wanted.learning.max_sessions}"
         yield _sentence("global.router.learning.max_sessions", change)
+    # who may write the configuration over HTTP must not thereby run programs here
+    for name in sorted({server.name for server in _started(wanted) - _started(running)}):
+        yield _sentence(f"the command of the MCP server '{name}'", "a program that was not named at start")
+
+
+def _started(policy: Policy) -> set[MCPServer]:
+    """MCP servers that the router runs itself."""
+    recipes = (policy, *policy.recipes.values())
+    servers = (rule.server for recipe in recipes for rule in recipe.signals.classifiers)
+    return {server for server in servers if server is not None and server.command}
 
 
 def _sentence(what: str, change: str) -> str:

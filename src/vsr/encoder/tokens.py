@@ -32,6 +32,14 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 PUNCTUATION = frozenset(string.punctuation)
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
 
+WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
+FULL_WIDTH = {
+    code: code - 0xFEE0
+    for first, last in ((0xFF10, 0xFF19), (0xFF21, 0xFF3A), (0xFF41, 0xFF5A))
+    for code in range(first, last + 1)
+}
+"""Full-width digits and letters as their ASCII twins, one for one. Chinese punctuation stays as it is."""
+
 Ints = NDArray[np.int32]
 
 
@@ -68,6 +76,8 @@ class TextTokenizer:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
         for each AT_ONCE chunks, and `stopped` is asked before the next."""
         parts: list[Tokens] = []
+        if not text.isascii() and WIDE.search(text):
+            text = text.translate(FULL_WIDTH)
         chunks = _chunks(text)
         while group := list(islice(chunks, AT_ONCE)):
             if stopped():

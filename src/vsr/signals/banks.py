@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vsr.config.policy_signals import Scoring, Signals
+from vsr.config.policy_signals import PreferenceRule, Scoring, Signals
 from vsr.encoder.classifiers import Embedder
 from vsr.signals.complexity import ComplexityBanks
 from vsr.signals.contrast import ContrastBanks
@@ -48,11 +48,16 @@ def _texts(signals: Signals, exemplars: Exemplars) -> Iterable[str]:
         yield from (*complexity.hard, *complexity.easy)
     for jailbreak in signals.jailbreaks:
         yield from (*jailbreak.attacks, *jailbreak.benign)
-    for preference in signals.preferences:
+    for preference in _by_examples(signals):
         yield from preference.examples
     for labels in exemplars.values():
         for examples in labels.values():
             yield from examples
+
+
+def _by_examples(signals: Signals) -> tuple[PreferenceRule, ...]:
+    """A model that names preferences is told their examples, and nothing is compared."""
+    return signals.preferences if signals.preferrer is None else ()
 
 
 class _Maker:
@@ -79,7 +84,9 @@ class _Maker:
                 for rule in signals.jailbreaks
                 if rule.contrast is not None
             },
-            preferences={rule.name: self._bank(rule.examples, rule.scoring) for rule in signals.preferences},
+            preferences={
+                rule.name: self._bank(rule.examples, rule.scoring) for rule in _by_examples(signals)
+            },
             kbs={
                 base.name: LoadedBase(
                     base,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Mapping, Sequence
 
 from vsr.config.policy_services import MCPServer
@@ -33,6 +32,7 @@ class LateMCP:
         self._pause = pause
         self._again_at = 0.0
         self._why = ""
+        self._closed = False
         self._starting: asyncio.Task[MCPClassifier | None] = asyncio.create_task(self._start())
 
     @property
@@ -50,8 +50,7 @@ class LateMCP:
         return await connected.classify(texts, deadline=deadline)
 
     async def aclose(self) -> None:
-        self._why = f"{self.name} is closed"
-        self._again_at = math.inf
+        self._closed = True
         self._starting.cancel()
         await asyncio.wait([self._starting])
         if connected := self._result():
@@ -62,6 +61,8 @@ class LateMCP:
         return one.result() if one.done() and not one.cancelled() else None
 
     async def _connected(self, deadline: float | None) -> MCPClassifier:
+        if self._closed:  # a call would connect anew
+            raise EncoderFailed(f"{self.name} is closed")
         now = asyncio.get_running_loop().time()
         if self._starting.done() and self._result() is None and now >= self._again_at:
             self._starting = asyncio.create_task(self._start())
@@ -71,7 +72,7 @@ class LateMCP:
             raise EncoderTimeout(f"{self.name} is not connected yet")
         connected = self._result()
         if connected is None:
-            raise EncoderFailed(self._why)
+            raise EncoderFailed(self._why or f"{self.name} is closed")
         return connected
 
     async def _start(self) -> MCPClassifier | None:

@@ -36,7 +36,8 @@ def earlier_needed(rules: Signals) -> int:
 
 def needs_vector(rules: Signals) -> bool:
     contrasts = any(rule.contrast is not None for rule in rules.jailbreaks)
-    others = (rules.embeddings, rules.kbs, rules.knowledge_bases, rules.preferences, rules.reasks)
+    prefer = rules.preferences if rules.preferrer is None else ()
+    others = (rules.embeddings, rules.kbs, rules.knowledge_bases, prefer, rules.reasks)
     return contrasts or any(others) or bool(rules.complexities)
 
 
