@@ -63,7 +63,7 @@ MADE = [example(number, fact_check=number % 2, feedback=number % 5) for number i
 
 def run(made: Network, partial: Path) -> None:
     torch.manual_seed(1)  # the heads have dropout
-    module._run(made, MADE, ORDER, ANCHORS, STAGE, partial, Progress(disable=True))
+    module.run_stage(made, MADE, ORDER, ANCHORS, STAGE, partial, Progress(disable=True))
 
 
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
@@ -97,7 +97,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
 def test_a_checkpoint_of_other_rows_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHECKPOINT_STEPS", 1)
     partial = tmp_path / "joint.part.pt"
-    module._run(network(), MADE, ORDER[:3], ANCHORS, STAGE, partial, Progress(disable=True))
+    module.run_stage(network(), MADE, ORDER[:3], ANCHORS, STAGE, partial, Progress(disable=True))
     with_it, without = network(), network()
     run(with_it, partial)
     run(without, tmp_path / "none.part.pt")
@@ -118,3 +118,15 @@ def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
     other = collate([replace(example(0, feedback=0), task="natural")], ANCHORS)
     losses = [task_losses(made(b.ids, b.mask), b)[-1].item() for b in (own, other)]
     assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])
+
+
+def test_an_average_lies_on_the_line_between_both_trunks_and_keeps_the_heads() -> None:
+    late, early = network(), network()
+    with torch.no_grad():
+        for weights in late.parameters():
+            weights.fill_(1.0)
+        for weights in early.parameters():
+            weights.fill_(0.0)
+    module.average(late, early, 0.25)
+    assert all(bool((weights == 0.75).all()) for weights in late.trunk.parameters())
+    assert all(bool((weights == 1.0).all()) for weights in late.domain.parameters())

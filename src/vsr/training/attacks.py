@@ -128,7 +128,7 @@ def _rows(chance: random.Random, parts: Book, label: str, count: int) -> Iterato
 def _placed(chance: random.Random, parts: Book, template: Template) -> tuple[str, str]:
     """The whole text and the kind of its stratum: the section, or where the line stands."""
     text, kind = parts.filled(chance, template.line), template.section
-    text = _typed(chance, text)
+    text = typed(chance, text)
     disguise = chance.random() < DISGUISED
     if disguise and chance.random() < 0.5:
         text, disguise = disguised(chance, text), False
@@ -152,7 +152,7 @@ def _wide(character: str) -> bool:
     return ord(character) > 0x2E7F
 
 
-def _typed(chance: random.Random, text: str) -> str:
+def typed(chance: random.Random, text: str) -> str:
     """The first letter and the marks as it happens, so that neither tells an order from a question."""
     first = chance.choice((text[0], text[0].upper(), text[0].lower()))
     text = first + text[1:]
@@ -185,16 +185,18 @@ def _common(lang: str) -> str:
 
 
 @cache
-def book(lang: str) -> Book:
+def book(lang: str, *names: str) -> Book:
+    """The parts in the files of `names`, or those of the attacks in `lang` and in every language."""
     templates: dict[str, list[Template]] = {"jailbreak": [], "benign": []}
     slots: dict[str, list[str]] = defaultdict(list)
-    for name in (lang, "any"):
+    for name in names or (f"attacks_{lang}", "attacks_any"):
+        group = name.removeprefix("attacks_")
         for number, (mark, section, line) in enumerate(_lines(name)):
             if mark == "=":
                 slots[section].append(line)
             else:
                 label = "jailbreak" if mark == "+" else "benign"
-                templates[label].append(Template(line, section, f"{name}:{label}:{section}:{number}"))
+                templates[label].append(Template(line, section, f"{group}:{label}:{section}:{number}"))
     return Book(
         lang,
         {label: tuple(found) for label, found in templates.items()},
@@ -205,7 +207,7 @@ def book(lang: str) -> Book:
 def _lines(name: str) -> Iterator[tuple[str, str, str]]:
     """(`+`, `-` or `=`; section; line) of one file."""
     mark = section = ""
-    text = files("vsr.training").joinpath("prompts", f"attacks_{name}.txt").read_text(encoding="utf-8")
+    text = files("vsr.training").joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
     for line in text.split("\n"):
         if header := re.fullmatch(r"\[([-+=]) (\w+)\]", line):
             mark, section = header.groups()

@@ -30,14 +30,17 @@ from vsr.training.attacks import attacks
 from vsr.training.bundle import GOLDEN, Calibration, write_manifest
 from vsr.training.calibrate import golden_outputs, temperatures, thresholds
 from vsr.training.checkpoint import load_trained
+from vsr.training.concerns import concerns
 from vsr.training.dictionary import dictionary_rows, entries
+from vsr.training.documents import documents
 from vsr.training.generate import generated
-from vsr.training.personal import personal
+from vsr.training.personal import personal, places
 from vsr.training.prepare import prepare
 from vsr.training.quantised import agreement, calibration_batches
 from vsr.training.rows import Row, read_rows
+from vsr.training.science import science
 from vsr.training.teach import base_engine, teach
-from vsr.training.train import adapted_network, merged, train
+from vsr.training.train import adapted_network, average, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import save_weights
 
@@ -47,6 +50,9 @@ SEED = 7
 RARE_IN_DICTIONARY = 16
 """Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
 
+
+ALIGNED_SHARE = 0.15
+"""How far the trunk goes back to what it was before the joint stage."""
 
 STAGES = ("prepare", "vocabulary", "teach", "train", "export", "calibrate", "evaluate", "card")
 
@@ -101,7 +107,9 @@ def _timed(name: str, run: Callable[[], object], console: Console) -> None:
 
 
 def _additions(seed: int) -> list[Row]:
-    return [*generated(seed), *asks(seed), *personal(seed), *attacks(seed), *dictionary_rows(seed)]
+    guarded = [*attacks(seed), *concerns(seed), *documents(seed)]
+    marked = [*personal(seed), *places(seed)]
+    return [*generated(seed), *science(seed), *asks(seed), *marked, *guarded, *dictionary_rows(seed)]
 
 
 def _vocabulary(base: Path, work: Path) -> None:
@@ -115,12 +123,14 @@ def _vocabulary(base: Path, work: Path) -> None:
 
 
 def _export(base: Path, work: Path, seed: int) -> None:
-    """Merge, convert, quantise; `fp32/` and `int8/` hold the two graphs, `fp32/` the merged weights too,
-    `adapter/` the LoRA weights."""
+    """Merge, average, convert, quantise; `fp32/` and `int8/` hold the graphs, `fp32/` the merged weights too,
+    `adapter/` the LoRA weights of the joint stage."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
-    network = adapted_network(base, tokenizer.get_vocab_size(), seed)
+    network, aligned = (adapted_network(base, tokenizer.get_vocab_size(), seed) for _ in range(2))
     load_trained(network, work / "joint.pt")
+    load_trained(aligned, work / "align.pt")
     network = merged(network, work / "adapter")
+    average(network, merged(aligned), ALIGNED_SHARE)
     texts = [row.text for row in read_rows(work / "held.jsonl")]
     graph = export.convert(network)
     for name in ("fp32", "int8"):

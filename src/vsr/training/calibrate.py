@@ -2,7 +2,7 @@
 
 Uses the held-out groups of the training sources and, for false positives only, the natural rows of
 `intent_dev`. A maximum over many windows is riskier than one window's value, so each operating point
-is fitted on benign texts of its own length, made by joining held-out ones.
+is fitted on benign texts of its own length, made by joining held-out ones of people, not of generators.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ FEEDBACK_TARGET = 0.02
 HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
 LENGTHS = ((2, 400), (8, 300), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
+FEWEST_TEXTS = 20
+"""A source with fewer held-out texts makes no long ones."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""
 GRID = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))
@@ -101,18 +103,18 @@ def feedback_threshold(bundle: Path, rows: Sequence[Row]) -> float:
 
 def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) -> tuple[OperatingPoint, ...]:
     """Thresholds that grow with the number of windows; system prompts have their own."""
-    # twins written to look like attacks would set the rate by how many of them were written
-    benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated-attack")]
+    # what was written to look like an attack would set the rate by how much of it was written
+    benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
     hard = [r.text for r in benign if any(kind in r.stratum for kind in HARD_KINDS)]
-    ordinary = [r.text for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
-    ordinary = [*_sample(ordinary, 2400), *natural]
+    of_people = [r for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
+    ordinary = [*_sample([r.text for r in of_people], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
         threshold_at(_risks(bundle, ordinary), TARGET), threshold_at(_risks(bundle, hard), HARD_TARGET)
     )
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
-        texts = _long_texts(ordinary, hard, windows, count, seed=number)
+        texts = _long_texts(of_people, windows, count, seed=number)
         least = points[-1].threshold
         fitted = max(least, threshold_at(_risks(bundle, texts), TARGET))
         limit = None if number == len(LENGTHS) - 1 else windows
@@ -171,17 +173,21 @@ def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
     return fit_temperature(np.stack(logits), labels)
 
 
-def _long_texts(
-    ordinary: Sequence[str], hard: Sequence[str], windows: int, count: int, seed: int
-) -> list[str]:
-    """Benign texts of about `windows` windows each, joined from shorter ones; a tenth of these are hard."""
+def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> list[str]:
+    """Benign texts of about `windows` windows each, joined from shorter ones of one source: a text of
+    unrelated prompts is a document with orders in it, which is what an attack in a document looks like."""
     chance = random.Random(seed)
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        by_source[row.source].append(row.text)
+    sources = [texts for texts in by_source.values() if len(texts) >= FEWEST_TEXTS]
     made = []
     for _ in range(count):
+        texts = chance.choice(sources)
         parts: list[str] = []
         # a window advances by 94 tokens
         while sum(map(_tokens, parts)) < windows * 94 - 60:
-            parts.append(chance.choice(hard if chance.random() < 0.1 else ordinary))
+            parts.append(chance.choice(texts))
         made.append("\n\n".join(parts))
     return made
 

@@ -37,7 +37,7 @@ guard's rows only. The jailbreak head looks for injections and jailbreaks, not f
 such. Positives are mostly composed of a few hundred phrases: expect less on attacks of a new make. The PII
 head proposes spans; structured identifiers want a validator beside it.
 
-Feedback was learnt from generated rows only, some 150 phrasings a class and language; it is measured on
+Feedback was learnt from generated rows only, some 240 phrasings a class and language; it is measured on
 held-out phrasings of the same making, which flatters it, and on a small hand-written file of another
 make. It reads the user's message alone, not the answer it is about. Whether facts are asked for was
 labelled by source (exam and trivia questions against code, mathematics, rewriting and role-play) and from

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 Value = Callable[[random.Random], str]
 
-PROVINCES = "京沪粤浙苏川鄂渝陕鲁皖湘闽冀辽"
+PROVINCES = "京沪粤浙苏川鄂渝陕鲁皖湘闽冀辽津晋蒙吉黑赣豫桂琼贵云藏甘青宁新"
 SURNAMES = "王李张刘陈杨黄赵周吴徐孙马朱胡林郭何高罗"
 NAMES = "伟芳娜敏静丽强磊军洋勇艳杰涛明超秀兰霞平刚桂英建华文辉玲宇欣怡子涵浩然诗雨"
 REGIONS = ("110101", "310115", "440106", "510104", "330106", "420102", "610113", "320102", "500103")
@@ -149,14 +149,19 @@ def social_security(chance: random.Random) -> str:
 def identity(chance: random.Random) -> str:
     """A Chinese identity number with its check digit (GB 11643) or a number plate."""
     if chance.random() < 0.5:
-        return chance.choice(PROVINCES) + digits(
-            chance, chance.choice(("@·#@###", "@#####", "@@####", "@·#####", "@D#####", "@F#####"))
-        )
+        return plate(chance)
     born = f"{chance.randrange(1950, 2010)}{chance.randrange(1, 13):02}{chance.randrange(1, 29):02}"
     body = chance.choice(REGIONS) + born + digits(chance, "###")
     total = sum(int(d) * pow(2, 17 - i, 11) for i, d in enumerate(body))
     check = "10X98765432"[total % 11]
     return body + (check.lower() if chance.random() < 0.2 else check)
+
+
+def plate(chance: random.Random) -> str:
+    """A Chinese number plate, petrol or electric, with and without its dot."""
+    forms = ("@·#@###", "@#####", "@@####", "@·#####", "@D#####", "@F#####", "@##@##", "@·###@#", "@-#####")
+    rare = ("@ #####", "@·D#####", "@##@@#", "@####学", "@####警")
+    return chance.choice(PROVINCES) + digits(chance, chance.choice((*forms, *forms, *rare)))
 
 
 def street(chance: random.Random) -> str:
@@ -187,7 +192,7 @@ def street_zh(chance: random.Random) -> str:
     made = chance.choice((city + district, city + district, district, district, city, ""))
     road = chance.choice(entries("roads")) + chance.choice(("",) * 5 + ("北", "东段", "西路", "中路"))
     if chance.random() < 0.12:
-        tail = chance.choice(("", "附近", "往北200米", "西南角"))
+        tail = chance.choice(("", "往北200米", "西南角"))
         return f"{made}{road}与{chance.choice(entries('roads'))}交叉口{tail}"
     spot = digits(chance, chance.choice(entries("numbers zh"))).replace("+", str(chance.randrange(1, 900)))
     return made + road + spot + _rest_zh(chance)

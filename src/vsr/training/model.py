@@ -1,12 +1,13 @@
 """The network: one BERT trunk, six heads, one pass.
 
-Heads read several layers (2, 4 and 6 of MiniLM-L6), since fine-tuning narrows what the last layer
-knows while the middle ones keep what the base had learnt. Shapes: B texts, T tokens, H = 384.
+Heads read the layers at each third of the depth (2, 4 and 6 of MiniLM-L6), since fine-tuning narrows what
+the last one knows while the middle ones keep what the base had learnt. Shapes: B texts, T tokens, H = 384.
 This module holds no data handling and no losses.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -15,7 +16,6 @@ from transformers import BertConfig, BertModel
 
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
-READ_LAYERS = (2, 4, 6)
 SMALL_HIDDEN = 64
 """Enough for what a user asks for: the labels are few."""
 
@@ -46,22 +46,23 @@ class Network(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.trunk = BertModel(config, add_pooling_layer=False)
+        self.reads = read_layers(config.num_hidden_layers)
         hidden = config.hidden_size
-        pooled = len(READ_LAYERS) * 3 * hidden
+        pooled = len(self.reads) * 3 * hidden
         self.domain = SequenceHead(pooled, len(DOMAINS))
         self.jailbreak = SequenceHead(pooled, len(JAILBREAK))
-        self.pii = SequenceHead(len(READ_LAYERS) * hidden, len(TAGS))
+        self.pii = SequenceHead(len(self.reads) * hidden, len(TAGS))
         self.fact_check = SequenceHead(pooled, len(FACT_CHECK), SMALL_HIDDEN)
         self.feedback = SequenceHead(pooled, len(FEEDBACK), SMALL_HIDDEN)
 
     def layers(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
-        """The hidden states after each of READ_LAYERS, each (B, T, H)."""
+        """The hidden states after each of the layers that are read, each (B, T, H)."""
         bias = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * -1e4
         state: Tensor = self.trunk.embeddings(input_ids=input_ids)
         states = []
         for number, layer in enumerate(self.trunk.encoder.layer, start=1):
             state = layer(state, bias)
-            if number in READ_LAYERS:
+            if number in self.reads:
                 states.append(state)
         return states
 
@@ -82,24 +83,34 @@ class Network(nn.Module):
         )
 
 
+def read_layers(depth: int) -> tuple[int, ...]:
+    """The layers, counted from 1, at each third of a trunk: 2, 4 and 6 of six, 1 and 2 of two."""
+    return tuple(sorted({math.ceil(depth * third / 3) for third in (1, 2, 3)}))
+
+
 def mean_pool(state: Tensor, mask: Tensor) -> Tensor:
     """(B, T, H), (B, T, 1) -> (B, H): the mean over real tokens."""
     return (state * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
 
 
-def base_network(base: Path, vocabulary_size: int, seed: int, attention: str = "sdpa") -> Network:
-    """The base weights of `base` (Hugging Face layout), its vocabulary grown to `vocabulary_size`.
+def base_network(
+    base: Path, vocabulary_size: int, seed: int, attention: str = "sdpa", layers: int | None = None
+) -> Network:
+    """The base weights of `base` (Hugging Face layout), its vocabulary grown to `vocabulary_size`, its first
+    `layers` layers (None: all).
 
     New rows start at the mean of the base's own CJK rows plus noise of the embeddings' scale. The
     trunk has no dropout: one pass over the data overfits little, and it costs a fifth of the time.
     """
     torch.manual_seed(seed)
+    depth = {} if layers is None else {"num_hidden_layers": layers}
     trunk = BertModel.from_pretrained(
         base,
         add_pooling_layer=False,
         attn_implementation=attention,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        **depth,
     )
     known = trunk.config.vocab_size
     if vocabulary_size > known:

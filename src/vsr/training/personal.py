@@ -97,6 +97,29 @@ def personal(seed: int, count: int = 16_000) -> Iterator[Row]:
         )
 
 
+def places(seed: int, count: int = 2_400) -> Iterator[Row]:
+    """`count` Chinese texts about where something is: addresses, number plates, and names that are neither.
+
+    An address ends before 附近, 对面 and the like, and begins after 地址是, 位于 and 在.
+    """
+    chance = random.Random(f"{seed} places")
+    for _ in range(count):
+        section = chance.choices(("address zh", "plate zh", "place zh"), (13, 4, 3))[0]
+        text, spans, group = _from(section.removesuffix(" zh"))(chance, "zh")
+        yield Row(
+            text=text,
+            source="generated-places-zh",
+            license="own",
+            group=f"personal:{group}",
+            lang="zh",
+            stratum=f"pii/generated-zh/{section.removesuffix(' zh')}",
+            jailbreak="benign",
+            annotated=OF_VENUES,
+            spans=tuple(span for span in spans if span[2] not in UNSURE),
+            ignored=tuple(span for span in spans if span[2] in UNSURE),
+        )
+
+
 OF_VENUES = tuple(kind for kind in PII_TYPES if kind not in ("ORGANIZATION", "GPE"))
 
 
@@ -122,6 +145,8 @@ def _value(chance: random.Random, lang: str, slot: str) -> tuple[str, str]:
     if slot in PII_TYPES:
         # code and logs are the same in either language, with the types of both
         return (VALUES[lang].get(slot) or VALUES["en"].get(slot) or VALUES["zh"][slot])(chance), slot
+    if slot == "PLATE":
+        return make.plate(chance), "OTHER_ID"
     if slot == "stamp":
         return f"{make.harmless('iso', chance)} {make.harmless('clock', chance)}", slot
     if slot == "hours":

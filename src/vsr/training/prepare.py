@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from typing import Any
 
 from vsr.training.asks import fact_need, no_feedback
 from vsr.training.labels import PII_TYPES
+from vsr.training.notation import rewritten
 from vsr.training.rows import Row, Span, write_rows
 
 _REFUSED = re.compile(r"GPT|eval only|Quora|\bNC\b|non-?commercial|no LICENSE file \(", re.IGNORECASE)
@@ -109,6 +111,8 @@ def _domain_row(raw: dict[str, Any]) -> Row:
     text = raw["text"]
     exam = raw["style"] == "exam"
     lang = "zh" if raw["lang"] == "zh" else "en"
+    if exam:
+        text = rewritten(text, lang, random.Random(_draw(text)))
     if exam and _draw(text) % 4 == 0:
         text = _FRAMES[lang][_draw(text) // 4 % 4].format(text)
     return Row(

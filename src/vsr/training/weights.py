@@ -21,14 +21,13 @@ from vsr.encoder.manifest import Heads, parse_manifest
 from vsr.encoder.tokens import TextTokenizer
 from vsr.encoder.torch import CONFIG, READ_LAYERS, WEIGHTS, TorchBackend
 from vsr.training.bundle import sha256
-from vsr.training.model import READ_LAYERS as LAYERS
 from vsr.training.model import Network
 
 
 def save_weights(network: Network, folder: Path) -> None:
     """`model.safetensors` and `config.json` of a merged network."""
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, folder / WEIGHTS, {"format": "pt", READ_LAYERS: ",".join(map(str, LAYERS))})
+    save_file(weights, folder / WEIGHTS, {"format": "pt", READ_LAYERS: ",".join(map(str, network.reads))})
     (folder / CONFIG).write_text(network.trunk.config.to_json_string(), encoding="utf-8")
 
 
@@ -49,7 +48,7 @@ def torch_bundle(weights: Path, manifest: Path, out: Path) -> None:
 
 def _goldens(folder: Path, heads: Heads, texts: list[str]) -> list[dict[str, object]]:
     # on the CPU in float32, so that every device is held to the same answers
-    backend = TorchBackend(folder, tuple(heads.asks), device="cpu")
+    backend = TorchBackend(folder, heads, device="cpu")
     tokenizer = TextTokenizer(folder / "tokenizer.json")
     reader = HeadReader(heads)
     goldens: list[dict[str, object]] = []
