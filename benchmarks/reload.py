@@ -1,7 +1,8 @@
 """Soak test of reloading: `python -m benchmarks.reload [--reloads 1000] [--clients 4]`.
 
 Starts a simulated model and a router as `vsr serve` does, keeps clients asking plain and streamed
-questions, and rewrites the configuration file, each time with another model name and a SIGHUP. Prints
+questions, of which every other goes to a panel of models, and rewrites the configuration file, each time
+with other names of models, signals and decisions, another example to compare with, and a SIGHUP. Prints
 requests served and lost, and the router's memory after each tenth of the reloads. Fails (exit code 1) if
 a request is lost, a reload is missed, or memory still grows over the second half.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
+import re
 import signal
 import sys
 import tempfile
@@ -23,22 +26,41 @@ from benchmarks.client import Answer
 from benchmarks.servers import free_port, router, simulator
 
 MODEL = "general-8b"
+ROUTING = """\
+    keywords: [{name: hard-N, operator: OR, keywords: [prove]}]
+    embeddings: [{name: near-N, threshold: 0.5, candidates: [the capital of a country, example number N]}]
+  decisions:
+    - name: panel-N
+      priority: 2
+      rules: {type: keyword, name: hard-N}
+      modelRefs: [{model: model-N}]
+      algorithm: {type: fusion, fusion: {model: model-N, analysis_mode: one_call}}
+    - {name: near-N, priority: 1, rules: {type: embedding, name: near-N}, modelRefs: [{model: model-N}]}
+"""
+QUESTIONS = ("What is the capital of France?", "Prove that the square root of 2 is irrational.")
 GROWTH = 24 * 1024 * 1024
 """Bytes by which memory may still grow over the second half: what allocators keep, not what leaks."""
 
 
-def body(stream: bool) -> bytes:
-    message = {"role": "user", "content": "What is the capital of France?"}
+def document(text: str, number: int) -> str:
+    """The configuration `text` as the reload of this number shall find it."""
+    head, rest = text.split("# Random", 1)
+    routing = re.sub(r"\bN\b", str(number), ROUTING)
+    return head.replace(MODEL, f"model-{number}") + routing + "# Random" + rest
+
+
+def body(question: str, stream: bool) -> bytes:
+    message = {"role": "user", "content": question}
     payload = json.dumps({"model": "auto", "messages": [message], "stream": stream}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: b\r\ncontent-length: {len(payload)}\r\n\r\n"
     return head.encode() + payload
 
 
 async def client(port: int, stream: bool, done: asyncio.Event, counts: dict[str, int]) -> None:
-    request = body(stream)
+    requests = itertools.cycle([body(question, stream) for question in QUESTIONS])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while not done.is_set():
-        writer.write(request)
+        writer.write(next(requests))
         answer = Answer()
         whole = False
         while not whole:
@@ -85,7 +107,7 @@ async def soak(reloads: int, clients: int) -> int:
         started = time.perf_counter()
         for number in range(1, reloads + 1):
             other = file.with_name("next")
-            other.write_text(text.replace(MODEL, f"model-{number}"))
+            other.write_text(document(text, number))
             other.replace(file)
             process.send_signal(signal.SIGHUP)
             async with asyncio.timeout(60):

@@ -32,6 +32,13 @@ providers:
   defaults: {default_model: NAME}
   models: [{name: NAME, backend_refs: [{endpoint: "127.0.0.1:9001"}]}]
 """
+CLASSIFIER = """\
+routing: {signals: {classifiers: [{name: c, type: llm, model: judge, labels: [x, y]}]}}
+global:
+  model_catalog:
+    external:
+      - {name: judge, model_role: classification, llm_model_name: m, llm_endpoint: {base_url: "http://127.0.0.1:9"}}
+"""
 HEAD = RequestHead("POST", "/v1/chat/completions", ())
 
 
@@ -181,6 +188,24 @@ async def test_what_cannot_be_saved_is_not_used(
     with pytest.raises(NotSaved):
         await reloader.put(document("b"))
     assert reloader._live.current.policy.default_model == "a"
+
+
+async def test_what_was_built_and_not_used_leaves_nothing_open(reloader: Reloader) -> None:
+    """A classifier's connections are opened with its generation."""
+    await reloader.reload(force=True)
+    current = reloader._live.current
+    assert current.signals is not None
+    opened = current.signals._shared
+    await reloader.check(document("b") + CLASSIFIER)
+    assert not len(opened)
+    with pytest.raises(Stale):
+        await reloader.put(document("b") + CLASSIFIER, expected="0" * 64)
+    assert not len(opened)
+    await reloader.put(document("b") + CLASSIFIER)
+    assert len(opened)
+    await reloader.put(document("b"))
+    await until(lambda: not len(opened))
+    assert reloader._live.current.ready
 
 
 async def test_without_a_file_nothing_can_be_put(encoder: ScriptedEncoder) -> None:

@@ -20,6 +20,7 @@ from vsr.config.policy import Policy, Signals
 from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.exchange import Exchange, RequestHead, Services
+from vsr.loopers.aids import Aids
 from vsr.selection.knowledge import learn_about
 from vsr.selection.memory import Memory
 from vsr.selection.state import Knowledge, State
@@ -59,6 +60,7 @@ class Generation:
         self._seeds = itertools.count()
         self.created = int(time.time())
         self.superseded = False
+        self.aids = Aids(self.encoder)
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -107,9 +109,7 @@ class Generation:
             knowledge=await learn_about(policy, self.encoder),
             number=self.number + 1,
             in_flight=self.in_flight,
-            signals=await SignalEngine.start(
-                policy, self.encoder, calibration=self.signals.calibration if self.signals else None
-            ),
+            signals=await SignalEngine.start(policy, self.encoder, before=self.signals),
         )
 
     @property
@@ -139,6 +139,7 @@ class Generation:
             memory=self.memory,
             knowledge=self.knowledge,
             signals=self.signals,
+            aids=self.aids,
         )
         return Exchange(head, services, door=door, on_close=lambda: self._ended(door))
 
@@ -153,9 +154,15 @@ class Generation:
         """Wait until no exchange holds this generation."""
         await self._idle.wait()
 
+    async def discard(self) -> None:
+        """End a successor that was never used."""
+        self.superseded = True
+        await self.aclose()
+
     async def aclose(self) -> None:
-        """What a later generation uses stays open."""
+        """What another generation uses stays open."""
         self._closed = True
+        await self.aids.aclose()
         if self.signals is not None:
             await self.signals.aclose()
         if not self.superseded:
@@ -165,7 +172,7 @@ class Generation:
         """What was counted and measured under names that the current configuration does not have."""
         before, after = _Names.of(self.policy), _Names.of(current)
         self.metrics.forget(("model", "source_model", "target_model"), before.models - after.models)
-        self.metrics.forget(("decision_name",), before.decisions - after.decisions)
+        self.metrics.forget(("decision_name", "decision"), before.decisions - after.decisions)
         self.metrics.forget(("signal_name",), before.signals - after.signals)
         self.metrics.forget(("backend",), before.backends - after.backends)
         self.memory.recorder.forget(before.models - after.models)

@@ -123,7 +123,9 @@ class Reloader:
     async def check(self, text: str) -> LoadedConfig:
         """As `put`, without any effect: ConfigError if it is wrong, RestartNeeded if it cannot be put in
         use while the router runs."""
-        return (await self._prepare(text)).loaded
+        candidate = await self._prepare(text)
+        await candidate.generation.discard()
+        return candidate.loaded
 
     async def put(self, text: str, *, expected: str = "") -> Active:
         """Check, save and use a text. expected: digest of what it replaces, empty for whatever is there.
@@ -139,7 +141,11 @@ class Reloader:
             )
         async with self._changing:
             candidate = await self._prepare(text)
-            await asyncio.to_thread(file.replace, text, expected=expected)
+            try:
+                await asyncio.to_thread(file.replace, text, expected=expected)
+            except BaseException:
+                await candidate.generation.discard()
+                raise
             self._use(candidate)
             return self.active
 

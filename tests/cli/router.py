@@ -52,10 +52,12 @@ class Router:
 @contextlib.asynccontextmanager
 async def serving(*arguments: str, **env: str) -> AsyncIterator[Router]:
     """`vsr serve ARGUMENTS`, ready. Its simulated models have a free port, too."""
-    port, management_port, metrics_port, simulator_port, extproc_port = (free_port() for _ in range(5))
-    flags = ("--port", port, "--management-port", management_port, "--metrics-port", metrics_port)
-    command = ("serve", *map(str, flags), "--extproc-port", str(extproc_port), *arguments)
-    async with running(*command, **{"VSR_SIMULATOR_PORT": str(simulator_port), **env}) as process:
+    port, management_port, metrics_port = (free_port() for _ in range(3))
+    ports = {"port": port, "management-port": management_port, "metrics-port": metrics_port}
+    ports |= {"extproc-port": free_port(), "loopback-port": free_port()}
+    flags = [f"--{name}={number}" for name, number in ports.items()]
+    command = ("serve", *flags, *arguments)
+    async with running(*command, **{"VSR_SIMULATOR_PORT": str(free_port()), **env}) as process:
         banner = await asyncio.wait_for(_banner(process), READY_WITHIN)
         yield Router(process, banner, port, management_port, metrics_port)
 

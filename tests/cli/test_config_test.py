@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import vsr
+from tests.scripted import ScriptedEncoder
 from vsr.cli.asked import Asked
 from vsr.cli.config_test import differences, judged
 from vsr.cli.probes import Acceptance, Probe, configuration, probes, read_suite
 from vsr.errors import ConfigError
-from vsr.route import Route, SystemPrompt
+from vsr.route import FastResponse, Route, SystemPrompt
 
 SUITES = sorted((Path(__file__).parents[2] / "config").glob("*.probes.yaml"))
 SUITE = """\
@@ -47,6 +48,16 @@ decisions:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_BASE_URL", "VSR_CONFIG", "VSR_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model: what is mathematics says `math!`."""
+
+    async def start(bundle: object, **settings: object) -> ScriptedEncoder:
+        return ScriptedEncoder(bundle=bundle)  # type: ignore[arg-type] # its manifest is read
+
+    monkeypatch.setattr("vsr.generation.Encoder.start", start)
 
 
 def written(tmp_path: Path, text: str = SUITE) -> Path:
@@ -133,9 +144,10 @@ def test_the_examples_send_their_prompts_where_they_shall(
 
 
 def test_a_suite_that_fails_ends_with_1_and_says_what_differs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scripted: None
 ) -> None:
     text = SUITES[0].read_text().replace("expected_decision: answer", "expected_decision: think")
+    text = text.replace("Prove that the square", "math! Prove that the square")
     config = str(SUITES[0].parent / "projections.yaml")
     result = vsr(capsys, "config", "test", str(written(tmp_path, text)), "--config", config)
     assert result.code == 1
@@ -144,10 +156,14 @@ def test_a_suite_that_fails_ends_with_1_and_says_what_differs(
 
 
 def test_a_batch_has_a_row_for_each_line_and_a_confusion_matrix(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scripted: None
 ) -> None:
     lines = [
-        {"text": "Prove that the square root of 2 is irrational.", "expected_decision": "think", "id": "p"},
+        {
+            "text": "math! Prove that the square root of 2 is irrational.",
+            "expected_decision": "think",
+            "id": "p",
+        },
         {"text": "Good morning!", "expected_decision": "think", "expected_model": "small"},
         {"messages": [{"role": "user", "content": "hello"}], "model": "vsr/careful"},
     ]
@@ -180,3 +196,56 @@ def test_a_wrong_line_of_a_batch_is_told_with_its_number(
 
 def test_a_prompt_and_a_batch_together_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "either a prompt or --batch" in vsr(capsys, "explain").err
+
+
+LATER = """\
+schema_version: v1
+fixtures: {images: {dot: {media_type: image/png, data_base64: "aGk\n="}}}
+coverage: {required_request_shapes: [text]}
+decisions:
+  - id: lane
+    expected_recipe: quick
+    expected_plugins: [system_prompt]
+    plugin_match: exact
+    forbidden_signals: {keywords: [k]}
+    variants:
+      - id: around
+        notes: n
+        playground: {enabled: false}
+        query: abc
+        padding: {text: pad, placement: around}
+        expected_signal_values: {"embedding:e": {gte: 0.5}}
+        tool_choice: none
+      - id: seen
+        model: m
+        generated_text: {message_index: 0, content_index: 1, target_text_bytes: 7, text: "xy"}
+        messages: [{role: user, content: [{type: text, text: look}, {type: image_fixture, fixture: dot}]}]
+"""
+
+
+def test_a_suite_of_a_later_version_is_read(tmp_path: Path) -> None:
+    suite = read_suite(written(tmp_path, LATER))
+    around, seen = probes(suite, "auto", {"fast": "quick", "other": "slow"})
+    assert around.body["model"] == "fast"
+    assert around.body["messages"][0]["content"] == "pad\nabc\npad"
+    assert around.body["tool_choice"] == "none"
+    assert around.forbidden == {("keyword", "k")}
+    text, filling, image = seen.body["messages"][0]["content"]
+    assert (seen.body["model"], text["text"], filling["text"]) == ("m", "look", "xyxyxyx")
+    assert image["image_url"]["url"] == "data:image/png;base64,aGk="
+
+
+def test_what_must_not_be_is_told(tmp_path: Path) -> None:
+    around, _ = probes(read_suite(written(tmp_path, LATER)), "auto")
+    route = Route("forward", "auto", recipe="quick", plugins=(SystemPrompt("x"), FastResponse("y")))
+    asked = Asked(route, frozenset({("keyword", "k")}), {("embedding", "e"): 0.4})
+    assert differences(around, asked) == (
+        "signals that must not match: keyword:k",
+        "embedding:e is 0.4, not >= 0.5",
+        "plugins that run besides: fast_response",
+    )
+
+
+def test_a_suite_that_names_an_unknown_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no image 'dit' in fixtures"):
+        probes(read_suite(written(tmp_path, LATER.replace("fixture: dot", "fixture: dit"))), "auto")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,35 @@ async def test_a_worker_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyP
     await several.start()
     await asyncio.wait_for(several.stop(0), 10)
     assert several.pids == set()
+
+
+async def test_a_worker_that_is_starting_is_stopped_and_none_takes_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    births: asyncio.Queue[int] = asyncio.Queue()
+
+    async def note_birth(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        births.put_nowait(int(await reader.read()))
+        writer.close()
+
+    first_only_is_ready = (
+        "import os, socket, sys\n"
+        f"with socket.socket(socket.AF_UNIX) as here:\n    here.connect({str(tmp_path / 'births')!r})\n"
+        "    here.send(b'%d' % os.getpid())\n"
+        f"if os.path.exists({str(tmp_path / 'second')!r}): sys.stdin.read()\n"
+        f"open({str(tmp_path / 'second')!r}, 'w').close()\n"
+        "print('ready', flush=True)\n"
+    )
+    async with await asyncio.start_unix_server(note_birth, tmp_path / "births"), asyncio.timeout(60):
+        several = supervisor(first_only_is_ready, 1)
+        await several.start()
+        await births.get()
+        second = await births.get()
+        await several.stop(5)
+        assert several.pids == set()
+        assert "next try" not in caplog.text
+        with pytest.raises(ProcessLookupError):
+            os.kill(second, 0)
 
 
 async def test_workers_see_the_environment_they_are_given() -> None:

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from tests.doors.wire import Reply, ask
 from tests.scripted import ScriptedBundle, ScriptedEncoder
+from tests.signals.asking import vector
 from vsr.config.load import LoadedConfig, load_text
 from vsr.config.storage import ConfigFile
 from vsr.doors.gateway import Gateway
@@ -20,6 +21,7 @@ from vsr.doors.server import HttpServer
 from vsr.encoder.bundle import default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.encoder.manifest import Manifest
+from vsr.facts import Passage, Readings
 from vsr.generation import Generation, Live
 from vsr.providers.client import Upstream
 from vsr.reload import Reloader, Source
@@ -44,6 +46,16 @@ global:
 @dataclass
 class ManifestBundle(ScriptedBundle):
     manifest: Manifest = field(default_factory=lambda: load_bundle(default_bundle_path()).manifest)
+
+
+class EmbeddingEncoder(ScriptedEncoder):
+    """Places every text somewhere, too."""
+
+    async def read(
+        self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
+    ) -> Readings:
+        readings = await super().read(passages, ask, deadline=deadline)
+        return replace(readings, embedding=vector(passages[0].text.reveal()))
 
 
 def document(name: str, port: int = 9001) -> str:
@@ -73,7 +85,7 @@ async def reloading(path: Path | None, text: str) -> AsyncIterator[Reloading]:
     if path is not None:
         path.write_text(text)
     loaded = load(text)
-    encoder = ScriptedEncoder(bundle=ManifestBundle())
+    encoder = EmbeddingEncoder(bundle=ManifestBundle())
     live = Live(Generation(loaded.policy, cast(Encoder, encoder), Metrics()))
     file = ConfigFile(path) if path is not None else None
     reloader = Reloader(live, Source("router.yaml", file, load), text, loaded)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.scripted import ScriptedEncoder, make_model, make_policy
-from vsr.config.policy import Backend, Decision, Guards, Limits, Listener, ModelRef, PiiGuard, Policy
+from vsr.config.policy import ApiKey, Backend, Decision, Guards, Limits, Listener, ModelRef, PiiGuard, Policy
 from vsr.content import Secret
 from vsr.errors import BackendTimeout, VSRError
 from vsr.exchange import Answer, Exchange, Forward, RequestHead, ResponseHead, Services
@@ -212,7 +212,8 @@ async def test_models_are_listed_and_found_by_name() -> None:
 
 async def test_a_listener_with_keys_wants_one_of_them() -> None:
     policy = dataclasses.replace(
-        make_policy(), listeners=(Listener("default", api_keys=(Secret("right"), Secret("other"))),)
+        make_policy(),
+        listeners=(Listener("default", api_keys=(ApiKey(Secret("right")), ApiKey(Secret("other")))),),
     )
     assert error_of(await answer(start(policy), ask())) == (401, "missing_api_key")
     assert error_of(await answer(start(policy, headers={"authorization": "Bearer wrong"}), ask())) == (
@@ -309,6 +310,29 @@ async def test_a_back_end_that_fails_mid_stream_becomes_an_error_event() -> None
     rest = exchange.on_backend_failure(BackendTimeout("The model's server stopped answering."))
     assert isinstance(rest, bytes)
     assert b"backend_timeout" in rest
+
+
+async def test_a_response_that_breaks_off_is_counted_as_neither_whole_nor_left() -> None:
+    exchange, _ = await responding("text/event-stream", stream=True)
+    labels = {"door": "test", "status": "200", "code": "response_interrupted"}
+    before = METRICS.registry.get_sample_value("vsr_requests_total", labels) or 0
+    exchange.on_response_chunk(next(events(CHUNK)))
+    exchange.on_interruption()
+    exchange.close()
+    assert METRICS.registry.get_sample_value("vsr_requests_total", labels) == before + 1
+
+
+async def test_an_exchange_that_another_process_answers_is_counted_there() -> None:
+    def counted() -> float:
+        samples = [one for family in METRICS.requests.collect() for one in family.samples]
+        return sum(one.value for one in samples if one.name == "vsr_requests_total")
+
+    exchange = start()
+    await forward(exchange, ask())
+    before = counted()
+    exchange.on_answered_elsewhere()
+    exchange.close()
+    assert counted() == before
 
 
 async def test_a_back_end_that_fails_before_its_head_is_a_504() -> None:

@@ -98,8 +98,11 @@ class Stack:
         path = self._options.last_good
         if path is not None:
             own = path.with_name(f"{path.name}.{os.getpid()}")
-            own.write_text(text, encoding="utf-8")
-            own.replace(path)
+            try:
+                own.write_text(text, encoding="utf-8")
+                own.replace(path)
+            except OSError as error:
+                logger.warning("workers that start later read the file anew: %s", error.strerror)
 
     def exposition(self) -> tuple[bytes, str]:
         """Metrics in the text format, and its content type."""

@@ -55,7 +55,6 @@ class Supervisor:
         self._running: set[Process] = set()
         self._ready: set[Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     @property
     def pids(self) -> set[int]:
@@ -80,10 +79,13 @@ class Supervisor:
 
     async def stop(self, grace: float) -> None:
         """Ask all workers to drain, and kill those that take longer than `grace` and a little."""
-        self._stopping = True
-        for process in self._running:
-            process.terminate()
+        for keeper in self._keepers:  # first, so that none starts another worker meanwhile
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         stopped = list(self._running)
+        for process in stopped:
+            if process.returncode is None:
+                process.terminate()
         waiting = [asyncio.create_task(process.wait()) for process in stopped]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=grace + _PATIENCE)
@@ -91,10 +93,9 @@ class Supervisor:
                 if process.returncode is None:
                     process.kill()
             await asyncio.gather(*waiting)
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*map(_close_pipes, stopped))
+        for process in stopped:
+            await _close_pipes(process)
+            self._died(process.pid)
         self._running.clear()
         self._ready.clear()
 
@@ -116,12 +117,10 @@ class Supervisor:
         delay = self._first_delay
         while True:
             status = await process.wait()
-            self._running.discard(process)
             self._ready.discard(process)
-            self._died(process.pid)
-            if self._stopping:
-                return
             await _close_pipes(process)
+            self._running.discard(process)
+            self._died(process.pid)
             logger.error("worker %d ended with status %d; starting another", process.pid, status)
             replacement = None
             while replacement is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -48,24 +49,32 @@ def percentile(values: tuple[float, ...], percent: int) -> float | None:
 
 
 class _Samples:
-    """Of one model, the newest last."""
+    """Of one model, the newest last. What is asked for with each request, sorted values, is kept sorted."""
 
     def __init__(self) -> None:
-        self.rows: deque[tuple[float, float, float | None]] = deque(maxlen=KEPT)
+        self._rows: deque[tuple[float, float, float | None]] = deque()
+        self._ttft: list[float] = []
+        self._tpot: list[float] = []
         self.in_flight = 0
-        self.sorted: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
-    def expire(self, now: float) -> None:
-        while self.rows and self.rows[0][0] < now - HORIZON:
-            self.rows.popleft()
-            self.sorted = None
+    def add(self, now: float, ttft: float, tpot: float | None) -> None:
+        if len(self._rows) == KEPT:
+            self._drop_oldest()
+        self._rows.append((now, ttft, tpot))
+        insort(self._ttft, ttft)
+        if tpot is not None:
+            insort(self._tpot, tpot)
 
     def observed(self, now: float) -> Observed:
-        self.expire(now)
-        if self.sorted is None:
-            tpot = sorted(row[2] for row in self.rows if row[2] is not None)
-            self.sorted = tuple(sorted(row[1] for row in self.rows)), tuple(tpot)
-        return Observed(*self.sorted, self.in_flight)
+        while self._rows and self._rows[0][0] < now - HORIZON:
+            self._drop_oldest()
+        return Observed(tuple(self._ttft), tuple(self._tpot), self.in_flight)
+
+    def _drop_oldest(self) -> None:
+        _, ttft, tpot = self._rows.popleft()
+        del self._ttft[bisect_left(self._ttft, ttft)]
+        if tpot is not None:
+            del self._tpot[bisect_left(self._tpot, tpot)]
 
 
 class Recorder:
@@ -87,8 +96,7 @@ class Recorder:
         """Seconds to the first byte and to the end of an answer of so many tokens (0: unknown)."""
         samples = self._models.setdefault(model, _Samples())
         tpot = (whole - first) / (tokens - 1) if tokens > 1 else None
-        samples.rows.append((self._clock(), first, tpot))
-        samples.sorted = None
+        samples.add(self._clock(), first, tpot)
 
     def forget(self, models: Set[str]) -> None:
         """Models that are no longer configured, unless requests to them still run."""
