@@ -83,4 +83,4 @@ def test_a_head_that_is_not_known_is_passed_over(bundle: Bundle) -> None:
 def test_a_file_outside_the_bundle_is_refused(bundle: Bundle) -> None:
     document = read_manifest(bundle.path)
     document["files"]["../elsewhere"] = "sha256:0"
-    assert "outside the bundle" in refusal(document)
+    assert "outside the directory" in refusal(document)

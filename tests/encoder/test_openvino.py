@@ -10,6 +10,7 @@ from tests.encoder.tiny_bundle import (
     DIMENSION,
     DOMAINS,
     TAGS,
+    outputs,
     passage,
     read_manifest,
     write_bundle,
@@ -21,50 +22,55 @@ from vsr.encoder.openvino import OpenVINOBackend
 from vsr.errors import BundleError
 
 
-def test_a_window_alone_and_in_a_batch_gets_the_same_answer(bundle: Bundle) -> None:
-    backend = OpenVINOBackend(bundle.graph_path, 32, threads=1)
-    ids = np.array([[2, 5, 6, 3], [2, 7, 3, 0]], dtype=np.int64)
-    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], dtype=np.int64)
-    together = backend.infer(ids, mask)
-    assert together.domain.shape == (2, len(DOMAINS))
-    assert together.pii.shape == (2, 4, len(TAGS))
-    domain, jailbreak, pii = (
-        np.array(array) for array in (together.domain, together.jailbreak, together.pii)
-    )
-    for row in range(2):
-        alone = backend.infer(ids[row : row + 1], mask[row : row + 1])
-        assert alone.embedding.shape == (1, DIMENSION)
-        assert np.allclose(alone.domain[0], domain[row], atol=1e-5)
-        assert np.allclose(alone.jailbreak[0], jailbreak[row], atol=1e-5)
-        assert np.allclose(alone.pii[0], pii[row], atol=1e-5)
+@pytest.fixture(scope="module")
+def backend(bundle: Bundle) -> OpenVINOBackend:
+    return OpenVINOBackend(bundle.graph_path, 70, bundle.manifest.heads, threads=1)
 
 
-@pytest.mark.parametrize("rows", [2, 4, 7])
-def test_a_batch_of_any_size_gets_the_answers_of_its_windows_alone(bundle: Bundle, rows: int) -> None:
-    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1, asks=("fact_check", "feedback"))
+def test_a_batch_gets_the_answers_of_its_windows_alone(backend: OpenVINOBackend) -> None:
+    rows = backend.sizes(60)[-1]
     numbers = np.random.default_rng(rows)
     ids = numbers.integers(4, 30, (rows, 60))
     mask = (np.arange(60) < numbers.integers(45, 60, (rows, 1))).astype(np.int64)
     together = backend.infer(ids, mask)
-    assert together.pii.shape == (rows, 60, len(TAGS))
+    assert together.domain.shape == (rows, len(DOMAINS))
+    assert together.embedding.shape == (rows, DIMENSION)
+    assert together.pii.shape[2] == len(TAGS)
     for row in range(rows):
         alone = backend.infer(ids[row : row + 1], mask[row : row + 1])
         assert np.allclose(alone.domain[0], together.domain[row], atol=1e-5)
+        assert np.allclose(alone.jailbreak[0], together.jailbreak[row], atol=1e-5)
         assert np.allclose(alone.pii[0], together.pii[row], atol=1e-5)
         assert np.allclose(alone.embedding[0], together.embedding[row], atol=1e-5)
         assert np.allclose(alone.asks["feedback"][0], together.asks["feedback"][row], atol=1e-5)
 
 
-def test_a_short_window_is_not_read_with_the_rest_of_a_longer_one(bundle: Bundle) -> None:
-    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1)
+def test_the_graph_tells_of_each_token_what_follows_from_its_tags(backend: OpenVINOBackend) -> None:
+    ids = np.random.default_rng(4).integers(4, 30, (1, 50))
+    told = backend.infer(ids, np.ones_like(ids))
+    expected = outputs(
+        domain=told.domain, jailbreak=told.jailbreak, pii=told.pii, embedding=told.embedding, asks=told.asks
+    )
+    assert told.types[:, :50].tolist() == expected.types[:, :50].tolist()
+    assert told.begins[:, :50].tolist() == expected.begins[:, :50].tolist()
+    assert np.allclose(told.probabilities[:, :50], expected.probabilities[:, :50], atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [30, 60])
+def test_what_makes_no_batch_is_read_alone(backend: OpenVINOBackend, width: int) -> None:
+    for rows in backend.sizes(width):
+        ids = np.full((rows, width), 5, dtype=np.int64)
+        assert len(backend.infer(ids, np.ones_like(ids)).domain) == rows
+
+
+def test_a_short_window_is_not_read_with_the_rest_of_a_longer_one(backend: OpenVINOBackend) -> None:
     short, long = np.full((1, 42), 6, dtype=np.int64), np.full((1, 70), 7, dtype=np.int64)
     first = np.array(backend.infer(short, np.ones_like(short)).domain)
     backend.infer(long, np.ones_like(long))
     assert np.array_equal(backend.infer(short, np.ones_like(short)).domain, first)
 
 
-def test_a_window_wider_than_the_graph_is_refused(bundle: Bundle) -> None:
-    backend = OpenVINOBackend(bundle.graph_path, 72, threads=1)
+def test_a_window_wider_than_the_graph_is_refused(backend: OpenVINOBackend) -> None:
     with pytest.raises(ValueError, match="73 tokens"):
         backend.infer(np.ones((1, 73), dtype=np.int64), np.ones((1, 73), dtype=np.int64))
 

@@ -11,7 +11,11 @@ from vsr.encoder.schedule import SMALL_BATCHES, Job, Schedule, bucket
 from vsr.errors import Overloaded
 
 FULL = 126
-BATCH = 8 * bucket(FULL)
+LONG = 1_000
+
+
+def sizes(width: int) -> tuple[int, ...]:
+    return (1, 2, 4, 8)
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def job(loop: asyncio.AbstractEventLoop, *lengths: int) -> Job:
 
 
 def schedule(*jobs: Job, limit: int = 1_000_000) -> Schedule:
-    made = Schedule(limit, BATCH)
+    made = Schedule(limit, LONG, sizes)
     for one in jobs:
         made.add(one)
     return made
@@ -65,13 +69,13 @@ def test_a_batch_is_bounded_by_tokens_and_every_window_is_read(loop: asyncio.Abs
     assert [len(batch) for batch in batches] == [8, 8, 4, 1]
 
 
-@pytest.mark.parametrize(("tokens", "width"), [(1, 40), (38, 40), (39, 72), (126, 128), (127, 160)])
+@pytest.mark.parametrize(("tokens", "width"), [(1, 36), (34, 36), (35, 68), (126, 136), (135, 160)])
 def test_a_window_is_padded_little(tokens: int, width: int) -> None:
     assert bucket(tokens) == width
 
 
 def test_a_window_wider_than_a_batch_is_read_all_the_same(loop: asyncio.AbstractEventLoop) -> None:
-    assert len(drained(schedule(job(loop, 2 * BATCH)))) == 1
+    assert len(drained(schedule(job(loop, 2 * LONG)))) == 1
 
 
 def test_a_short_request_waits_for_at_most_one_batch_of_long_ones(
@@ -110,6 +114,18 @@ def test_every_short_request_is_read_before_the_next_batch_of_a_long_one(
         assert taken(made) == [short]
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_a_short_request_is_read_next_however_many_long_ones_wait(
+    loop: asyncio.AbstractEventLoop, before: int
+) -> None:
+    made = schedule(*(job(loop, *[FULL] * count) for count in (300, 200, 100)))
+    for _ in range(before + 1):
+        made.take()
+    short = job(loop, 10)
+    made.add(short)
+    assert taken(made) == [short]
+
+
 def test_a_long_request_goes_on_however_many_short_ones_come(loop: asyncio.AbstractEventLoop) -> None:
     long = job(loop, *[FULL] * 24)
     made = schedule(long)
@@ -123,7 +139,7 @@ def test_a_long_request_goes_on_however_many_short_ones_come(loop: asyncio.Abstr
 
 
 def test_a_full_queue_refuses_at_once(loop: asyncio.AbstractEventLoop) -> None:
-    made = schedule(*(job(loop, 30) for _ in range(4)), limit=4 * 40)
+    made = schedule(*(job(loop, 30) for _ in range(4)), limit=4 * 36)
     with pytest.raises(Overloaded) as caught:
         made.add(job(loop, 30))
     assert caught.value.retry_after == 1

@@ -122,3 +122,35 @@ def test_punctuation_and_unpaired_brackets_at_the_edges_are_left_out(tokenizer: 
 
 def test_a_password_keeps_its_punctuation(tokenizer: TextTokenizer) -> None:
     assert found(tokenizer, "secret!", [begin("PASSWORD"), inside("PASSWORD")]) == [("PASSWORD", "secret!")]
+
+
+def test_a_chinese_address_is_one_run_whatever_begins_or_is_passed_over_in_it(
+    tokenizer: TextTokenizer,
+) -> None:
+    street = "STREET_ADDRESS"
+    predictions = [
+        *(inside("PERSON", 0.01),) * 2,
+        begin(street),
+        inside(street),
+        begin(street),
+        *(inside("PERSON", 0.01),) * 2,
+        inside(street),
+        inside("PERSON", 0.01),
+    ]
+    heard = TokenTypes(
+        np.array([(*TYPES, street).index(kind) for kind, _, _ in predictions], dtype=np.uint8),
+        np.array([probability for _, probability, _ in predictions], dtype=np.float16),
+        np.array([begins for _, _, begins in predictions], dtype=np.bool_),
+    )
+    text = "在北京市朝阳区路旁"[: len(predictions)]
+    spans = find_spans(text, tokenizer.encode(text), heard, (*TYPES, street), {})
+    assert [text[span.start : span.end] for span in spans] == ["京市朝阳区路"]
+
+
+def test_a_chinese_character_alone_is_no_address(tokenizer: TextTokenizer) -> None:
+    heard = TokenTypes(
+        np.array([0, 1, 0], dtype=np.uint8),
+        np.array([0.01, 0.9, 0.01], dtype=np.float16),
+        np.zeros(3, np.bool_),
+    )
+    assert find_spans("这酒好", tokenizer.encode("这酒好"), heard, ("PERSON", "STREET_ADDRESS"), {}) == []

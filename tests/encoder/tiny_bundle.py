@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from vsr.content import Content
 from vsr.encoder.backend import Floats, HeadOutputs, Ids
 from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.golden import observe
-from vsr.encoder.heads import HeadReader
+from vsr.encoder.heads import HeadReader, softmax
 from vsr.encoder.manifest import parse_manifest
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.tokens import TextTokenizer
@@ -67,6 +67,9 @@ class MarkBackend:
         self.entered = threading.Event()
         self.failing = False
 
+    def sizes(self, width: int) -> tuple[int, ...]:
+        return (1, 2, 4, 8)
+
     def warm_up(self, rows: int, width: int) -> None:
         pass
 
@@ -79,13 +82,33 @@ class MarkBackend:
             raise RuntimeError("the engine quotes a secret")
         jailbreak = _holds(ids, "attack") & _holds(ids, "bypass")
         math = _holds(ids, "algebra")
-        return HeadOutputs(
+        return outputs(
             domain=_two(math),
             jailbreak=_two(~jailbreak),
             pii=_pii(ids),
             embedding=np.eye(DIMENSION, dtype=np.float32)[math.astype(np.int64)],
             asks={"fact_check": _two(~math), "feedback": _feedback(_holds(ids, "other"))},
         )
+
+
+def outputs(
+    *, domain: Floats, jailbreak: Floats, pii: Floats, embedding: Floats, asks: Mapping[str, Floats]
+) -> HeadOutputs:
+    """With what a backend says of the tokens, from the logits of the PII head."""
+    tags = softmax(pii, 1.0)
+    begin, inside = tags[:, :, 1::2], tags[:, :, 2::2]
+    types = (begin + inside).argmax(axis=2)
+    chosen = types[:, :, None]
+    return HeadOutputs(
+        domain=domain,
+        jailbreak=jailbreak,
+        pii=pii,
+        types=types.astype(np.uint8),
+        probabilities=np.take_along_axis(begin + inside, chosen, axis=2)[:, :, 0],
+        begins=np.take_along_axis(begin >= inside, chosen, axis=2)[:, :, 0],
+        embedding=embedding,
+        asks=asks,
+    )
 
 
 def write_bundle(
@@ -175,7 +198,7 @@ def tokenizer_file() -> Tokenizer:
 def _goldens(path: Path, texts: Iterable[str]) -> list[dict[str, Any]]:
     described = parse_manifest((path / "vsr.json").read_bytes())
     tokenizer = TextTokenizer(path / "tokenizer.json")
-    backend = OpenVINOBackend(path / "openvino_model.xml", 32, asks=tuple(described.heads.asks))
+    backend = OpenVINOBackend(path / "openvino_model.xml", 32, described.heads)
     reader = HeadReader(described.heads)
     goldens = []
     for text in texts:

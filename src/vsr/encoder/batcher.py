@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Thread
@@ -21,7 +21,7 @@ from vsr.encoder.backend import Backend, Ids
 from vsr.encoder.failures import EncoderFailed
 from vsr.encoder.heads import HeadReader, WindowReading
 from vsr.encoder.memo import Memo, WindowKey
-from vsr.encoder.schedule import SPECIALS, Batch, Job, Schedule
+from vsr.encoder.schedule import Batch, Job, Schedule
 from vsr.encoder.tokens import Ints, TextTokenizer
 
 logger = logging.getLogger(__name__)
@@ -96,8 +96,7 @@ class Batcher:
             waiting = self._schedule.jobs()
             self._wake.notify()
         await asyncio.to_thread(self._thread.join)
-        for job in waiting:
-            _fail(job, EncoderFailed("the encoder is closed"))
+        _fail(waiting, EncoderFailed("the encoder is closed"))
 
     def _serve(self) -> None:
         while (batch := self._next()) is not None:
@@ -119,18 +118,17 @@ class Batcher:
             # the message of an engine could quote its input, so only its type is told
             logger.error("inference failed: %s", type(error).__name__)
             failure = EncoderFailed(f"inference failed: {type(error).__name__}")
-            for job in {row.job for row in batch.rows}:
-                self._tell(partial(_fail, job, failure))
+            self._tell(partial(_fail, batch.jobs(), failure))
             return
         for row, reading in zip(batch.rows, readings, strict=True):
             self._memo.put(row.key, reading)
             row.job.readings[row.key] = reading
-        for job in {row.job for row in batch.rows}:
-            if len(job.readings) == job.expected:
-                self._tell(partial(_finish, job))
+        finished = [job for job in batch.jobs() if len(job.readings) == job.expected]
+        if finished:
+            self._tell(partial(_finish, finished))
 
     def _infer(self, batch: Batch) -> list[WindowReading]:
-        ids, mask = self._arrays(batch)
+        ids, mask = pad([row.ids for row in batch.rows], batch.width, self._tokenizer)
         begun = time.perf_counter()
         outputs = self._backend.infer(ids, mask)
         self._stats.graph_seconds += time.perf_counter() - begun
@@ -139,13 +137,8 @@ class Batcher:
         self._stats.batch_tokens += ids.size
         return self._heads.read(outputs, [len(row.ids) for row in batch.rows])
 
-    def _arrays(self, batch: Batch) -> tuple[Ids, Ids]:
-        width = batch.width
-        if len(batch.rows) == 1:
-            width = len(batch.rows[0].ids) + SPECIALS  # the backend knows which width it has a graph for
-        return pad([row.ids for row in batch.rows], width, self._tokenizer)
-
     def _tell(self, news: Callable[[], None]) -> None:
+        """Once a batch: each call wakes the event loop."""
         try:
             self._loop.call_soon_threadsafe(news)
         except RuntimeError:  # the loop is closed, nobody waits
@@ -165,11 +158,13 @@ def pad(windows: Sequence[Ints], width: int, tokenizer: TextTokenizer) -> tuple[
     return ids, mask
 
 
-def _finish(job: Job) -> None:
-    if not job.future.done():
-        job.future.set_result(job.readings)
+def _finish(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_result(job.readings)
 
 
-def _fail(job: Job, failure: EncoderFailed) -> None:
-    if not job.future.done():
-        job.future.set_exception(failure)
+def _fail(jobs: Iterable[Job], failure: EncoderFailed) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(failure)

@@ -7,6 +7,7 @@ for a refusal or a route are applied by signals and guards.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,21 +22,23 @@ from vsr.encoder.memo import Memo, WindowKey
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.plan import Plan, make_plan
 from vsr.encoder.readings import put_together
-from vsr.encoder.schedule import Schedule, bucket
+from vsr.encoder.schedule import SPECIALS, Schedule
 from vsr.encoder.tokens import Ints, TextTokenizer
 from vsr.errors import BundleError, Overloaded
 from vsr.facts import Passage, Readings
 
 QUEUE_TOKENS = 131_072
-BATCH_TOKENS = {"openvino": 512, "torch": 1_024}
-"""Padded tokens in a batch, by engine: the throughput of larger ones, and short enough to wait for."""
+LONG_TOKENS = 512
+"""A request with more tokens to read is long: it does not hold others up."""
 MEMO_BYTES = 64 * 1024 * 1024
 LONG_CHARACTERS = 4_000
 """Longer requests are tokenised and put together in a thread, so that the event loop is not held."""
+SWITCH_SECONDS = 0.0005
+"""Python lets a thread that computes go on for 5 ms before others run: one with a long text would hold up
+short requests by a multiple of their own time, at each of their steps."""
 BASE_SECONDS = 5.0
 TOKENS_PER_SECOND = 5_000
 """A request without a deadline gets BASE_SECONDS and its tokens at this very slow rate."""
-WARM_ROWS = (2, 4, 8)
 
 T = TypeVar("T")
 
@@ -60,7 +63,7 @@ class Encoder:
             self._tokenizer,
             HeadReader(bundle.manifest.heads),
             self._memo,
-            Schedule(queue_tokens, BATCH_TOKENS[bundle.engine]),
+            Schedule(queue_tokens, LONG_TOKENS, backend.sizes),
             self.stats,
         )
 
@@ -73,11 +76,13 @@ class Encoder:
         queue_tokens: int = QUEUE_TOKENS,
         memo_bytes: int = MEMO_BYTES,
     ) -> Encoder:
-        """Compiles the graph, compares the golden outputs and warms up, in one or two seconds.
+        """Compiles the graph, compares the golden outputs and warms up, in one or two seconds. Shortens the
+        interpreter's switch interval for the whole process.
 
         threads: for inference, None for all cores. queue_tokens: bound of what waits to be read.
         Raises BundleError if the graph is foreign or out of tolerance on this machine.
         """
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         backend = await asyncio.to_thread(_ready_backend, bundle, threads)
         return cls(bundle, backend, queue_tokens=queue_tokens, memo_bytes=memo_bytes)
 
@@ -89,6 +94,10 @@ class Encoder:
     @property
     def memo_bytes(self) -> int:
         return self._memo.nbytes
+
+    def knows(self, word: str) -> bool:
+        """Whether the vocabulary has the word whole."""
+        return self._tokenizer.knows(word)
 
     async def read(
         self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
@@ -172,17 +181,17 @@ class Encoder:
 
 def _ready_backend(bundle: Bundle, threads: int | None) -> Backend:
     tokenizer = TextTokenizer(bundle.tokenizer_path)
-    full = bucket(bundle.manifest.windows.tokens)
-    backend = _torch(bundle) if bundle.engine == "torch" else _openvino(bundle, full, threads)
+    backend = _torch(bundle) if bundle.engine == "torch" else _openvino(bundle, threads)
     check_golden(bundle.manifest, tokenizer, backend)
-    for rows in WARM_ROWS:
-        if rows * full <= BATCH_TOKENS[bundle.engine]:
-            backend.warm_up(rows, full)
+    full = bundle.manifest.windows.tokens + SPECIALS
+    for rows in backend.sizes(full):
+        backend.warm_up(rows, full)
     return backend
 
 
-def _openvino(bundle: Bundle, width: int, threads: int | None) -> Backend:
-    return OpenVINOBackend(bundle.graph_path, width, threads, tuple(bundle.manifest.heads.asks))
+def _openvino(bundle: Bundle, threads: int | None) -> Backend:
+    manifest = bundle.manifest
+    return OpenVINOBackend(bundle.graph_path, manifest.windows.tokens, manifest.heads, threads)
 
 
 def _torch(bundle: Bundle) -> Backend:
@@ -193,7 +202,7 @@ def _torch(bundle: Bundle) -> Backend:
             f"bundle {bundle.path} runs on torch, and {error.name} is not installed: "
             "pip install torch safetensors, or use the OpenVINO bundle"
         ) from None
-    return TorchBackend(bundle.path, tuple(bundle.manifest.heads.asks))
+    return TorchBackend(bundle.path, bundle.manifest.heads)
 
 
 async def _at_once(work: Callable[[], T]) -> T:

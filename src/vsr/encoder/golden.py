@@ -14,7 +14,7 @@ from vsr.encoder.backend import Backend, Floats
 from vsr.encoder.batcher import pad
 from vsr.encoder.heads import HeadReader
 from vsr.encoder.manifest import Golden, Manifest, Tolerance
-from vsr.encoder.schedule import padded
+from vsr.encoder.schedule import SPECIALS
 from vsr.encoder.tokens import Ints, TextTokenizer
 from vsr.errors import BundleError
 
@@ -36,7 +36,7 @@ def check_golden(manifest: Manifest, tokenizer: TextTokenizer, backend: Backend)
     reader = HeadReader(manifest.heads)
     windows = [tokenizer.encode(golden.text).ids for golden in manifest.golden]
     alone = [observe([window], tokenizer, backend, reader)[0] for window in windows]
-    together = observe(windows, tokenizer, backend, reader) if windows else []
+    together = _in_batches(windows, tokenizer, backend, reader, manifest.windows.tokens + SPECIALS)
     for observations in (alone, together):
         for number, (golden, found) in enumerate(zip(manifest.golden, observations, strict=True), 1):
             problem = _difference(golden, found, manifest.heads.pii.labels, manifest.golden_tolerance)
@@ -48,10 +48,10 @@ def check_golden(manifest: Manifest, tokenizer: TextTokenizer, backend: Backend)
 
 
 def observe(
-    windows: Sequence[Ints], tokenizer: TextTokenizer, backend: Backend, reader: HeadReader
+    windows: Sequence[Ints], tokenizer: TextTokenizer, backend: Backend, reader: HeadReader, width: int = 0
 ) -> list[Observation]:
-    """One batch of all windows."""
-    ids, mask = pad(windows, max(padded(len(window)) for window in windows), tokenizer)
+    """One batch of all windows, as many as the backend takes, at least so wide."""
+    ids, mask = pad(windows, max(width, max(map(len, windows)) + SPECIALS), tokenizer)
     outputs = backend.infer(ids, mask)
     domains, risks, tags = reader.domains(outputs), reader.risks(outputs), reader.tags(outputs)
     asks = reader.asks(outputs)
@@ -65,6 +65,18 @@ def observe(
         )
         for row, window in enumerate(windows)
     ]
+
+
+def _in_batches(
+    windows: Sequence[Ints], tokenizer: TextTokenizer, backend: Backend, reader: HeadReader, width: int
+) -> list[Observation]:
+    """In the largest batches there are for full windows; the last one is filled up."""
+    rows = backend.sizes(width)[-1]
+    found: list[Observation] = []
+    for start in range(0, len(windows), rows):
+        batch = [*windows[start:], *[windows[0]] * rows][:rows]
+        found += observe(batch, tokenizer, backend, reader, width)
+    return found[: len(windows)]
 
 
 def _difference(golden: Golden, found: Observation, labels: Sequence[str], allowed: Tolerance) -> str:

@@ -5,6 +5,7 @@ Values of one window only; `spans` and `encoder` put the windows of a request to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class TokenTypes:
     beginning a span is likelier than continuing one."""
 
     types: NDArray[np.uint8]
-    probabilities: Halves
+    probabilities: Floats | Halves
     begins: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class WindowReading:
     @property
     def nbytes(self) -> int:
         of_asks = sum(ARRAY_BYTES + logits.nbytes for logits in self.asks)
-        return OBJECT_BYTES + self.domain.nbytes + self.embedding.nbytes + 4 * len(self.pii) + of_asks
+        return OBJECT_BYTES + self.domain.nbytes + self.embedding.nbytes + 6 * len(self.pii) + of_asks
 
 
 class HeadReader:
@@ -63,35 +64,27 @@ class HeadReader:
         self._positive = heads.jailbreak.labels.index(heads.jailbreak.positive)
         self._pii_temperature = heads.pii.temperature
         self._asks = heads.asks
-        self._begin = [heads.pii.labels.index(f"B-{kind}") for kind in heads.pii.types]
-        self._inside = [heads.pii.labels.index(f"I-{kind}") for kind in heads.pii.types]
 
     def read(self, outputs: HeadOutputs, lengths: Sequence[int]) -> list[WindowReading]:
         """One reading per row; `lengths` are the rows' content tokens."""
-        risks = self.risks(outputs)
-        tags = self.tags(outputs)
-        begin, inside = tags[:, :, self._begin], tags[:, :, self._inside]
-        either = begin + inside
-        best = either.argmax(axis=2)
-        chosen = best[:, :, None]
-        probabilities = np.take_along_axis(either, chosen, axis=2)[:, :, 0].astype(np.float16)
-        begins = np.take_along_axis(begin >= inside, chosen, axis=2)[:, :, 0]
-        types = best.astype(np.uint8)
         return [
             WindowReading(
+                # copies, since what is given belongs to the backend
                 domain=outputs.domain[row].copy(),
-                risk=float(risks[row]),
+                risk=self._risk(outputs.jailbreak[row]),
                 pii=TokenTypes(
-                    # copies, since a view would keep the whole batch alive in the memo
-                    types[row, 1 : length + 1].copy(),
-                    probabilities[row, 1 : length + 1].copy(),
-                    begins[row, 1 : length + 1].copy(),
+                    outputs.types[row, 1 : length + 1].copy(),
+                    outputs.probabilities[row, 1 : length + 1].copy(),
+                    outputs.begins[row, 1 : length + 1].copy(),
                 ),
                 embedding=outputs.embedding[row].astype(np.float16),
                 asks=tuple(outputs.asks[name][row].copy() for name in self._asks),
             )
             for row, length in enumerate(lengths)
         ]
+
+    def _risk(self, logits: Floats) -> float:
+        return shares(logits.tolist(), self._jailbreak_temperature)[self._positive]
 
     def domains(self, outputs: HeadOutputs) -> Floats:
         """Probabilities of the classes per row."""
@@ -108,6 +101,15 @@ class HeadReader:
     def tags(self, outputs: HeadOutputs) -> Floats:
         """Probabilities of the BIO tags, shaped like the logits."""
         return softmax(outputs.pii, self._pii_temperature)
+
+
+def shares(logits: Sequence[float], temperature: float) -> list[float]:
+    """Softmax of a few logits, in plain Python: right after a pass of the graph numpy's code is out of
+    the processor's caches, and fetching it costs more than the arithmetic."""
+    highest = max(logits)
+    powers = [math.exp((logit - highest) / temperature) for logit in logits]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def softmax(logits: Floats, temperature: float) -> Floats:

@@ -6,15 +6,20 @@ Only the text is judged here; whether the files it names exist and are whole is 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from vsr.errors import BundleError
 
 FORMAT = 1
+
+Document = TypeVar("Document")
+Check = tuple[bool, str]
+"""Whether it holds, and what is wrong if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,31 +150,49 @@ class Manifest:
 
 def parse_manifest(text: bytes) -> Manifest:
     """Raises BundleError with the first thing that is wrong. Keys that are not known are ignored."""
+    return parse_document(text, "vsr.json", FORMAT, Manifest, _checks)
+
+
+def parse_document(
+    text: bytes, name: str, form: int, kind: type[Document], checks: Callable[[Document], Iterable[Check]]
+) -> Document:
+    """A manifest of any kind: JSON of this `form`, with the fields of `kind`, for which all `checks` hold."""
     try:
         document = json.loads(text)
     except ValueError:
-        raise BundleError("vsr.json is not JSON") from None
+        raise BundleError(f"{name} is not JSON") from None
     found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
-        raise BundleError(f"vsr.json has format {found!r}; this version reads format {FORMAT}")
+    if found != form:
+        raise BundleError(f"{name} has format {found!r}; this version reads format {form}")
     try:
-        manifest = TypeAdapter(Manifest).validate_python(document)
+        manifest = TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"vsr.json: {where}: {first['msg']}") from None
-    problem = _first_problem(manifest)
+        raise BundleError(f"{name}: {where}: {first['msg']}") from None
+    problem = next((message for holds, message in checks(manifest) if not holds), "")
     if problem:
-        raise BundleError(f"vsr.json: {problem}")
+        raise BundleError(f"{name}: {problem}")
     return manifest
 
 
-def _first_problem(manifest: Manifest) -> str:
-    windows, heads = manifest.windows, manifest.heads
+def folder_checks(windows: WindowScheme, files: Iterable[str]) -> tuple[Check, ...]:
+    """What holds for the windows and the files of any manifest."""
+    return (
+        (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
+        (
+            all(PurePath(name).name == name for name in files),
+            "files names something outside the directory",
+        ),
+    )
+
+
+def _checks(manifest: Manifest) -> Iterable[Check]:
+    heads = manifest.heads
     tags = {"O"} | {f"{prefix}-{kind}" for kind in heads.pii.types for prefix in ("B", "I")}
     points = heads.jailbreak.operating_points
-    checks = (
-        (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
+    return (
+        *folder_checks(manifest.windows, manifest.files),
         (heads.jailbreak.positive in heads.jailbreak.labels, "heads.jailbreak.positive is not a label"),
         (
             heads.fact_check is None or heads.fact_check.positive in heads.fact_check.labels,
@@ -189,9 +212,4 @@ def _first_problem(manifest: Manifest) -> str:
             and all(head.temperature > 0 for head in heads.asks.values()),
             "a temperature must be above 0",
         ),
-        (
-            all(PurePath(name).name == name for name in manifest.files),
-            "files names something outside the bundle",
-        ),
     )
-    return next((message for holds, message in checks if not holds), "")

@@ -2,8 +2,8 @@
 
 A graph of dynamic shape prepares itself anew whenever the shape changes, which costs more than a short
 text's inference, and even without a change it is an eighth slower. So there are only graphs of fixed
-shape, for single windows and for small batches. Each holds tens of MB, so they are few: what fits
-none exactly is padded, or read in several calls.
+shape, for single windows and for small batches. Each holds tens of MB, so they are few, and what fits
+none exactly is padded.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from vsr.encoder.backend import Floats, HeadOutputs, Ids
-from vsr.encoder.schedule import WIDTHS
+from vsr.encoder.backend import HeadOutputs, Ids
+from vsr.encoder.likeliest import BEGINS, PROBABILITIES, TYPES, add_likeliest
+from vsr.encoder.manifest import Heads
+from vsr.encoder.schedule import SPECIALS, WIDTHS
 from vsr.errors import BundleError
 
-OUTPUTS = ("domain", "jailbreak", "pii", "embedding")
 INPUTS = ("input_ids", "attention_mask")
+HEADS = ("domain", "jailbreak", "pii", "embedding")
+TOKENS = (TYPES, PROBABILITIES, BEGINS)
 BATCH_ROWS = 4
-"""Rows of a batch graph; larger ones are no quicker per token."""
-NARROWEST_BATCH = 72
+"""Rows of a batch graph; larger ones are hardly quicker per token."""
+NARROWEST_BATCH = 68
 """Narrower windows are read one by one, which is quicker than padding them to this width."""
-
-Outputs = dict[str, Floats]
 
 
 class OpenVINOBackend:
-    """Compiled graphs. `width` is that of a full window, `threads` None means all cores; `asks` names the
-    outputs of the further heads about the ask."""
+    """Compiled graphs. `tokens` are those of a full window; `threads` None means all cores."""
 
-    def __init__(self, graph: Path, width: int, threads: int | None = None, asks: Sequence[str] = ()) -> None:
-        self._asks = tuple(asks)
+    def __init__(self, graph: Path, tokens: int, heads: Heads, threads: int | None = None) -> None:
         core = ov.Core()
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -46,66 +45,58 @@ class OpenVINOBackend:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        model = _read(core, graph, (*OUTPUTS, *self._asks))
-        widths = sorted({*(known for known in WIDTHS if known < width), width})
+        asks = tuple(heads.asks)
+        model = _read(core, graph, (*HEADS, *asks))
+        add_likeliest(model, heads.pii)
+        full = tokens + SPECIALS
+        widths = [*(known for known in WIDTHS if known < full), full]
         shapes = [(1, known) for known in widths]
         shapes += [(BATCH_ROWS, known) for known in widths if known >= NARROWEST_BATCH]
 
         def compile_for(shape: tuple[int, int]) -> _Graph:
             variant = model.clone()
             variant.reshape({name: list(shape) for name in INPUTS})
-            request = core.compile_model(variant, "CPU", settings).create_infer_request()
-            return _Graph(request, shape, (*OUTPUTS, *self._asks))
+            return _Graph(core.compile_model(variant, "CPU", settings).create_infer_request(), shape, asks)
 
         with ThreadPoolExecutor(2) as pool:
             graphs = list(pool.map(compile_for, shapes))
         self._single = graphs[: len(widths)]
-        self._batch = graphs[len(widths) :]
+        self._batch = {graph.width: graph for graph in graphs[len(widths) :]}
+
+    def sizes(self, width: int) -> tuple[int, ...]:
+        narrower = (graph.width for graph in self._single if width <= graph.width)
+        return (1, BATCH_ROWS) if next(narrower, self._single[-1].width) in self._batch else (1,)
 
     def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
-        rows, width = ids.shape
-        if width > self._single[-1].width:
-            raise ValueError(f"a window of {width} tokens, the graph takes {self._single[-1].width}")
-        single = next(graph for graph in self._single if width <= graph.width)
-        if rows == 1:
-            return self._told(single.run(ids, mask))
-        batch = next((graph for graph in self._batch if graph.width == single.width), None)
-        parts: list[Outputs] = []
-        start = 0
-        while start < rows:
-            graph = batch if batch and rows - start >= batch.rows else single
-            end = start + graph.rows
-            outputs = graph.run(ids[start:end], mask[start:end])
-            # the next call overwrites them
-            parts.append({name: values.copy() for name, values in outputs.items()})
-            start = end
-        return self._told({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        single = self._fitting(ids.shape[1])
+        return (single if len(ids) == 1 else self._batch[single.width]).run(ids, mask)
 
     def warm_up(self, rows: int, width: int) -> None:
         """Lets the graph touch its memory."""
         blank = np.ones((rows, width), dtype=np.int64)
         self.infer(blank, blank)
 
-    def _told(self, outputs: Outputs) -> HeadOutputs:
-        asks = {name: outputs[name] for name in self._asks}
-        return HeadOutputs(
-            outputs["domain"], outputs["jailbreak"], outputs["pii"], outputs["embedding"], asks
-        )
+    def _fitting(self, width: int) -> _Graph:
+        for graph in self._single:
+            if width <= graph.width:
+                return graph
+        raise ValueError(f"a window of {width} tokens, the graph takes {self._single[-1].width}")
 
 
 class _Graph:
     """A graph of one shape. Its tensors are bound once: the engine's own handling of arguments costs
     as much as some of its layers."""
 
-    def __init__(self, request: ov.InferRequest, shape: tuple[int, int], outputs: Sequence[str]) -> None:
+    def __init__(self, request: ov.InferRequest, shape: tuple[int, int], asks: Sequence[str]) -> None:
         self.rows, self.width = shape
         self._request = request
         self._inputs = [np.zeros(shape, dtype=np.int64) for _ in INPUTS]
         for name, values in zip(INPUTS, self._inputs, strict=True):
             request.set_tensor(name, ov.Tensor(values, shared_memory=True))
-        self._outputs = {name: request.get_tensor(name) for name in outputs}
+        told = {name: request.get_tensor(name).data for name in (*HEADS, *TOKENS)}
+        self._outputs = HeadOutputs(**told, asks={name: request.get_tensor(name).data for name in asks})
 
-    def run(self, ids: Ids, mask: Ids) -> Outputs:
+    def run(self, ids: Ids, mask: Ids) -> HeadOutputs:
         """`ids` and `mask` have this graph's rows and at most its width. The arrays returned hold until
         the next call."""
         width = ids.shape[1]
@@ -113,9 +104,7 @@ class _Graph:
             values[:, :width] = given
             values[:, width:] = 0
         self._request.infer()
-        outputs = {name: tensor.data for name, tensor in self._outputs.items()}
-        outputs["pii"] = outputs["pii"][:, :width]
-        return outputs
+        return self._outputs
 
 
 def _read(core: ov.Core, graph: Path, outputs: Sequence[str]) -> ov.Model:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.encoder.heads import WindowReading, softmax
+from vsr.encoder.backend import Floats
+from vsr.encoder.heads import WindowReading, shares
 from vsr.encoder.manifest import Heads
 from vsr.encoder.memo import WindowKey
 from vsr.encoder.plan import Plan
@@ -31,7 +32,7 @@ def put_together(
     """`heard` holds a reading for each of the plan's keys. `ask` are the passages of the routing text."""
     numbers = domain_windows([number for passage in ask for number in plan.of_passage[passage]])
     readings = [heard[plan.keys[number]] for number in numbers]
-    weights = np.array([len(plan.windows[number].ids) for number in numbers], dtype=np.float32)
+    weights = [len(plan.windows[number].ids) for number in numbers]
     asks = _asks(readings, weights, heads) if readings else {}
     return Readings(
         domain=_domain(readings, weights, heads) if readings else {},
@@ -54,24 +55,32 @@ def put_together(
     )
 
 
-def _domain(
-    readings: Sequence[WindowReading], weights: NDArray[np.float32], heads: Heads
-) -> dict[str, float]:
-    logits = weights @ np.array([reading.domain for reading in readings]) / weights.sum()
-    probabilities = softmax(logits, heads.domain.temperature).tolist()
-    return dict(zip(heads.domain.labels, probabilities, strict=True))
+def _domain(readings: Sequence[WindowReading], weights: Sequence[int], heads: Heads) -> dict[str, float]:
+    logits = _mean([reading.domain for reading in readings], weights)
+    return dict(zip(heads.domain.labels, shares(logits, heads.domain.temperature), strict=True))
 
 
 def _asks(
-    readings: Sequence[WindowReading], weights: NDArray[np.float32], heads: Heads
+    readings: Sequence[WindowReading], weights: Sequence[int], heads: Heads
 ) -> dict[str, dict[str, float]]:
     """Probabilities of the labels of every further head about the ask."""
     answers = {}
     for place, (name, head) in enumerate(heads.asks.items()):
-        logits = weights @ np.array([reading.asks[place] for reading in readings]) / weights.sum()
-        probabilities = softmax(logits, head.temperature).tolist()
-        answers[name] = dict(zip(head.labels, probabilities, strict=True))
+        logits = _mean([reading.asks[place] for reading in readings], weights)
+        answers[name] = dict(zip(head.labels, shares(logits, head.temperature), strict=True))
     return answers
+
+
+def _mean(rows: Sequence[Floats], weights: Sequence[int]) -> list[float]:
+    if len(rows) == 1:
+        values: list[float] = rows[0].tolist()
+        return values
+    total = sum(weights)
+    columns = zip(*(row.tolist() for row in rows), strict=True)
+    return [
+        sum(value * weight for value, weight in zip(column, weights, strict=True)) / total
+        for column in columns
+    ]
 
 
 def _positive(asks: Mapping[str, Mapping[str, float]], heads: Heads) -> float | None:
@@ -80,9 +89,11 @@ def _positive(asks: Mapping[str, Mapping[str, float]], heads: Heads) -> float | 
     return asks["fact_check"][heads.fact_check.positive]
 
 
-def _embedding(readings: Sequence[WindowReading], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def _embedding(readings: Sequence[WindowReading], weights: Sequence[int]) -> NDArray[np.float32]:
+    if len(readings) == 1:
+        return readings[0].embedding.astype(np.float32)
     vectors = np.array([reading.embedding for reading in readings], dtype=np.float32)
-    mean = weights @ vectors
+    mean = np.array(weights, dtype=np.float32) @ vectors
     unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return unit
 

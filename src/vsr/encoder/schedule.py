@@ -1,16 +1,17 @@
 """Which windows are read next. Jobs are the windows of one request; a batch holds windows of similar
 length from one or more jobs.
 
-The leader of a batch is in turn the job with the least left and the job that has waited longest: a
-short request waits for about one batch of a long one, and a long one gets every second batch however
-many short ones come. While short ones come, the batches of long ones are single windows. Plain data, no
-threads and no clock; `batcher` does the locking.
+The leader of a batch is in turn the job with the least left and the job that has waited longest. Between
+short and long ones the turns are strict: a short request waits for one batch of a long one, however many
+of these there are, and a long one gets every second batch however many short ones come. While short ones
+come, the batches of long ones are single windows. Plain data, no threads and no clock; `batcher` does the
+locking.
 """
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vsr.encoder.heads import WindowReading
@@ -18,10 +19,9 @@ from vsr.encoder.memo import WindowKey
 from vsr.encoder.tokens import Ints
 from vsr.errors import Overloaded
 
-WIDTHS = (40, 72, 128)
-"""Windows of one batch are padded to one of these, the longest to a full window of 126 tokens. A sentence
-and a short paragraph fit, with [CLS] and [SEP]: a width just over a round number of words, since every
-padded position costs what a read one does."""
+WIDTHS = (36, 68, 136)
+"""Windows of one batch are no wider than one of these, special tokens included: a sentence, a short
+paragraph, a full window. Just over round numbers, since every padded position costs what a read one does."""
 STEP = 32
 """Longer windows, and those of imported models, are padded to a multiple of this many tokens."""
 SPECIALS = 2
@@ -78,17 +78,27 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Batch:
     rows: tuple[Row, ...]
-    width: int
+
+    @property
+    def width(self) -> int:
+        """Of its longest window, special tokens included."""
+        return max(len(row.ids) for row in self.rows) + SPECIALS
+
+    def jobs(self) -> set[Job]:
+        return {row.job for row in self.rows}
 
 
 class Schedule:
     """Jobs that wait, bounded by their tokens."""
 
-    def __init__(self, limit_tokens: int, batch_tokens: int) -> None:
+    def __init__(self, limit_tokens: int, long_tokens: int, sizes: Callable[[int], Sequence[int]]) -> None:
+        """sizes: how many windows of a width make a batch, ascending from 1."""
         self._limit = limit_tokens
-        self._batch_tokens = batch_tokens
+        self._long_tokens = long_tokens
+        self._sizes = sizes
         self._waiting: dict[Job, None] = {}
         self._oldest_next = False
+        self._long_before = False
         self._small = 0
         self.held_tokens = 0
         """Tokens of admitted jobs that are not finished, a long job counted with its share."""
@@ -98,7 +108,7 @@ class Schedule:
         charge = min(job.tokens, self._limit // SHARES)
         if self.held_tokens + charge > self._limit:
             raise Overloaded("The router is overloaded; please retry shortly.", retry_after=1)
-        if job.tokens <= self._batch_tokens and any(map(self._is_long, self._waiting)):
+        if not self._is_long(job) and any(map(self._is_long, self._waiting)):
             self._small = SMALL_BATCHES
         job.charge = charge
         self.held_tokens += charge
@@ -114,14 +124,15 @@ class Schedule:
         return tuple(self._waiting)
 
     def take(self) -> Batch | None:
-        """The next batch, None if nothing waits. The number of rows is a power of two: an engine
-        prepares itself for each shape, so there should be few."""
+        """The next batch, None if nothing waits."""
         if not self._waiting:
             return None
         leader = self._leader()
         width = leader.width
-        shares = self._shares(leader, width)
-        wanted = _power_of_two(sum(count for _, count in shares))
+        sizes = self._sizes(width)
+        shares = self._shares(leader, width, sizes[-1])
+        found = sum(count for _, count in shares)
+        wanted = max(size for size in sizes if size <= found)
         if self._small and self._is_long(leader):
             self._small -= 1
             wanted = 1
@@ -130,23 +141,26 @@ class Schedule:
             rows += (Row(job, key, ids) for key, ids in job.take(width, wanted - len(rows)))
             if not job.width:
                 self._waiting.pop(job)
-        return Batch(tuple(rows), width)
+        return Batch(tuple(rows))
 
     def _leader(self) -> Job:
         oldest = next(iter(self._waiting))
         shortest = min(self._waiting, key=lambda job: job.tokens)
-        if oldest is shortest:
-            self._oldest_next = False  # it has its turn now
-            return oldest
-        self._oldest_next = not self._oldest_next
-        return shortest if self._oldest_next else oldest
+        if self._is_long(oldest) and not self._is_long(shortest):
+            self._oldest_next = not self._long_before
+        elif oldest is not shortest:
+            self._oldest_next = not self._oldest_next
+        leader = oldest if self._oldest_next else shortest
+        self._long_before = self._is_long(leader)
+        return leader
 
     def _is_long(self, job: Job) -> bool:
-        return job.tokens > self._batch_tokens
+        return job.tokens > self._long_tokens
 
-    def _shares(self, leader: Job, width: int) -> list[tuple[Job, int]]:
+    def _shares(self, leader: Job, width: int, room: int) -> list[tuple[Job, int]]:
         """Whose windows of this width fit in the batch: the leader's, then of those with least left."""
-        room = max(1, self._batch_tokens // width)
+        if leader.waiting(width) >= room:
+            return [(leader, room)]
         # a short request is not held up by windows of a long one that would fit in beside it
         welcome = (job for job in self._waiting if not (self._small and self._is_long(job)))
         others = sorted((job for job in welcome if job is not leader), key=lambda job: job.tokens)
@@ -169,7 +183,3 @@ def bucket(tokens: int) -> int:
 def padded(tokens: int) -> int:
     """So many content tokens and the special ones, rounded up to a multiple of STEP."""
     return -(-(tokens + SPECIALS) // STEP) * STEP
-
-
-def _power_of_two(count: int) -> int:
-    return 1 << (count.bit_length() - 1)

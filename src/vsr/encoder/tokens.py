@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from vsr.encoder.failures import EncoderFailed
+from vsr.encoder.wordpiece import Pieces, plain_wordpiece
 from vsr.errors import BundleError
 
 CHUNK = 2_048
@@ -71,6 +72,7 @@ class TextTokenizer:
         self.cls, self.sep, self.pad = (self._special(token) for token in specials)
         unknown = self._tokenizer.token_to_id("[UNK]")
         self._unknown = -1 if unknown is None else int(unknown)
+        self._plain = plain_wordpiece(path)
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
@@ -83,8 +85,14 @@ class TextTokenizer:
             if stopped():
                 raise EncoderFailed("the request was given up")
             texts = [text[start:end] for start, end in group]
-            for (start, _), chunk, encoding in zip(group, texts, self._encodings(texts), strict=True):
-                parts += self._parts(encoding, chunk, start)
+            plain = [self._plain.encode(chunk) if self._plain else None for chunk in texts]
+            rest = [chunk for chunk, pieces in zip(texts, plain, strict=True) if pieces is None]
+            encodings = iter(self._encodings(rest) if rest else ())
+            for (start, _), chunk, pieces in zip(group, texts, plain, strict=True):
+                if pieces is not None:
+                    parts.append(_plain_tokens(pieces, start))
+                else:
+                    parts += self._parts(next(encodings), chunk, start)
         if len(parts) == 1:
             return parts[0]
         return Tokens(
@@ -93,6 +101,10 @@ class TextTokenizer:
             np.concatenate([part.ends for part in parts]),
             np.concatenate([part.words for part in parts]),
         )
+
+    def knows(self, word: str) -> bool:
+        """Whether the vocabulary has the word whole, in lower case."""
+        return self._tokenizer.token_to_id(word.lower()) is not None
 
     def _parts(self, encoding: Encoding, text: str, shift: int) -> list[Tokens]:
         """Tokens of a chunk. Words given up on for their length alone are read in pieces."""
@@ -146,6 +158,13 @@ def _tokens(encoding: Encoding, shift: int) -> Tokens:
     words = np.ones(len(ids), dtype=np.bool_)
     words[1:] = numbers[1:] != numbers[:-1]
     return Tokens(ids, offsets[:, 0], offsets[:, 1], words)
+
+
+def _plain_tokens(pieces: Pieces, shift: int) -> Tokens:
+    columns = np.array((pieces.ids, pieces.starts, pieces.ends), dtype=np.int32)
+    columns[1:] += np.int32(shift)
+    ids, starts, ends = columns
+    return Tokens(ids, starts, ends, np.array(pieces.words, dtype=np.bool_))
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int]]:

@@ -20,7 +20,12 @@ from safetensors import SafetensorError, safe_open
 from torch.nn import functional
 
 from vsr.encoder.backend import Floats, HeadOutputs, Ids
+from vsr.encoder.manifest import Heads
 from vsr.errors import BundleError
+
+ROWS = (1, 2, 4, 8, 16, 32)
+BATCH_TOKENS = 1_024
+"""In a batch: the throughput of larger ones, and short enough to wait for."""
 
 Tensor = Any  # torch comes without types where it is not installed
 
@@ -38,9 +43,9 @@ class _Shape:
 
 
 class TorchBackend:
-    """`asks` names the further heads about the ask; `device` is one of torch's, None the best there is."""
+    """`device` is one of torch's, None the best there is."""
 
-    def __init__(self, folder: Path, asks: Sequence[str] = (), device: str | None = None) -> None:
+    def __init__(self, folder: Path, heads: Heads, device: str | None = None) -> None:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         on_gpu = self._device.type == "cuda"
         self._type = torch.bfloat16 if on_gpu else torch.float32
@@ -49,11 +54,18 @@ class TorchBackend:
         self._heads = _moved(weights, self._device, torch.float32, trunk=False)
         trunk = _moved(weights, self._device, self._type, trunk=True)
         self._embeddings, self._layers = _gathered(trunk)
-        self._asks = tuple(asks)
-        wanted = ("domain", "jailbreak", "pii", *asks)
+        self._asks = tuple(heads.asks)
+        self._temperature = heads.pii.temperature
+        self._begin, self._inside = (
+            [heads.pii.labels.index(f"{prefix}-{kind}") for kind in heads.pii.types] for prefix in ("B", "I")
+        )
+        wanted = ("domain", "jailbreak", "pii", *self._asks)
         missing = [name for name in wanted if f"{name}.outer.weight" not in weights]
         if missing:
             raise BundleError(f"{WEIGHTS} has no head named {missing[0]}")
+
+    def sizes(self, width: int) -> tuple[int, ...]:
+        return tuple(rows for rows in ROWS if rows == 1 or rows * width <= BATCH_TOKENS)
 
     def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
         with torch.inference_mode():
@@ -62,18 +74,31 @@ class TorchBackend:
             states = self._states(self._tensor(ids), padding)
             pooled = _pooled(states, padding)
             outputs = {name: self._head(name, pooled) for name in ("domain", "jailbreak", *self._asks)}
+            pii = self._head("pii", torch.cat(states, dim=2))
+            types, probabilities, begins = self._likeliest(pii)
             return HeadOutputs(
-                _floats(outputs["domain"]),
-                _floats(outputs["jailbreak"]),
-                _floats(self._head("pii", torch.cat(states, dim=2))),
-                _floats(functional.normalize(_mean(states[-1], padding), dim=1)),
-                {name: _floats(outputs[name]) for name in self._asks},
+                domain=_floats(outputs["domain"]),
+                jailbreak=_floats(outputs["jailbreak"]),
+                pii=_floats(pii),
+                types=types.to(torch.uint8).cpu().numpy(),
+                probabilities=_floats(probabilities),
+                begins=begins.cpu().numpy(),
+                embedding=_floats(functional.normalize(_mean(states[-1], padding), dim=1)),
+                asks={name: _floats(outputs[name]) for name in self._asks},
             )
 
     def warm_up(self, rows: int, width: int) -> None:
         """Lets torch choose its kernels for batches of this shape."""
         blank = np.ones((rows, width), dtype=np.int64)
         self.infer(blank, blank)
+
+    def _likeliest(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each token the likeliest type, its probability, and whether a span begins."""
+        tags = functional.softmax(logits / self._temperature, dim=2)
+        begin, inside = tags[:, :, self._begin], tags[:, :, self._inside]
+        probabilities, types = (begin + inside).max(dim=2)
+        begins = (begin >= inside).gather(2, types[:, :, None])[:, :, 0]
+        return types, probabilities, begins
 
     def _tensor(self, values: Ids) -> Tensor:
         return torch.from_numpy(values).to(self._device, non_blocking=True)

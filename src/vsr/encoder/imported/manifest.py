@@ -5,15 +5,11 @@ Only the text is judged here; whether the files it names exist and are whole is 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from vsr.encoder.manifest import WindowScheme
-from vsr.errors import BundleError
+from vsr.encoder.manifest import Check, WindowScheme, folder_checks, parse_document
 
 FORMAT = 1
 MANIFEST = "vsr-model.json"
@@ -82,37 +78,16 @@ class ImportedManifest:
 
 def parse_imported(text: bytes) -> ImportedManifest:
     """Raises BundleError with the first thing that is wrong. Keys that are not known are ignored."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        raise BundleError(f"{MANIFEST} is not JSON") from None
-    found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
-        raise BundleError(f"{MANIFEST} has format {found!r}; this version reads format {FORMAT}")
-    try:
-        manifest = TypeAdapter(ImportedManifest).validate_python(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{MANIFEST}: {where}: {first['msg']}") from None
-    problem = _first_problem(manifest)
-    if problem:
-        raise BundleError(f"{MANIFEST}: {problem}")
-    return manifest
+    return parse_document(text, MANIFEST, FORMAT, ImportedManifest, _checks)
 
 
-def _first_problem(manifest: ImportedManifest) -> str:
-    windows, labels = manifest.windows, manifest.labels
-    checks = (
-        (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
+def _checks(manifest: ImportedManifest) -> Iterable[Check]:
+    labels = manifest.labels
+    return (
+        *folder_checks(manifest.windows, manifest.files),
         ((manifest.task == "embedding") == (manifest.dimension > 0), "dimension belongs to an embedding"),
         ((manifest.task == "embedding") == (not labels), "labels belong to all but an embedding"),
         (len(set(labels)) == len(labels), "labels holds one twice"),
         (set(manifest.positive) <= set(labels), "positive holds what is not a label"),
         ((manifest.kind == "jailbreak") == bool(manifest.positive), "positive belongs to a jailbreak model"),
-        (
-            all(PurePath(name).name == name for name in manifest.files),
-            "files names something outside the directory",
-        ),
     )
-    return next((message for holds, message in checks if not holds), "")
