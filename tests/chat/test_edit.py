@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -120,8 +121,33 @@ def test_a_span_in_an_object_key_is_refused_since_it_cannot_be_masked() -> None:
     assert "example" not in caught.value.message
 
 
+def test_a_number_becomes_the_placeholder_as_a_string() -> None:
+    body = {"messages": [{"role": "assistant", "content": "", "input": {"phone": 13812345678, "n": 3}}]}
+    path = ("messages", 0, "input", "phone")
+    passage = join("assistant", [(path, "13812345678", 0)])
+    assert passage is not None
+    after = replace_spans(body, [passage], [entity(0, 11, "PHONE_NUMBER")], placeholder)
+    assert after["messages"][0]["input"] == {"phone": "[PHONE_NUMBER]", "n": 3}
+
+
+def test_arguments_that_are_json_stay_json() -> None:
+    arguments = '{"phone": 13812345678, "to": "Ann \\"A\\" Lee"}'
+    number = arguments.index("138")
+    name = arguments.index("Ann")
+    after = masked(
+        arguments,
+        entity(number, number + 11, "PHONE_NUMBER"),
+        entity(name, name + 5),
+        entity(name + 8, len(arguments)),
+    )
+    assert json.loads(str(after)) == {"phone": "[PHONE_NUMBER]", "to": "[PERSON]A[PERSON]"}
+
+
+NOT_JSON = st.text(min_size=1).filter(lambda text: text.lstrip()[:1] not in ("{", "["))
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data(), texts=st.lists(st.text(min_size=1), min_size=1, max_size=5))
+@given(data=st.data(), texts=st.lists(NOT_JSON, min_size=1, max_size=5))
 def test_nothing_outside_the_spans_changes(data: st.DataObject, texts: list[str]) -> None:
     body = {"parts": list(texts), "untouched": {"x": [1]}}
     pieces: list[tuple[BodyPath, str, int]] = [

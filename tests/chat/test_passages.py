@@ -317,3 +317,16 @@ def test_leaves_are_in_order_and_apart(body: dict[str, Any]) -> None:
         ends = [0, *(leaf.end + 1 for leaf in passage.leaves)]
         assert [leaf.start for leaf in passage.leaves] == ends[:-1]
         assert ends[-1] == len(passage.text) + 1
+
+
+def test_a_number_long_enough_to_identify_somebody_is_read_where_a_string_would_be() -> None:
+    call = {"type": "tool_use", "input": {"phone": 13812345678, "ok": True, "count": 3, "x": 1234567.5}}
+    reading = read({"role": "assistant", "content": [call]}, documents=[{"cards": [4111111111111111]}])
+    assert texts(reading) == ["tool_use\nphone\n13812345678\nok\ncount\nx", "cards\n4111111111111111"]
+    leaf = reading.passages[0].leaves[2]
+    assert leaf.path == ("messages", 0, "content", 0, "input", "phone")
+
+
+def test_numbers_that_set_options_are_not_read() -> None:
+    reading = read(user("hi"), seed=13812345678, logit_bias={"13812345678": 13812345678}, n=1)
+    assert texts(reading) == ["hi"]

@@ -65,6 +65,17 @@ def test_the_report_tells_recall_losses_and_false_alarms_by_disguise(tiny: Path,
     assert sum(seen) > len(names)
 
 
+def test_the_report_tells_which_found_attacks_harmless_words_hide(tiny: Path, tmp_path: Path) -> None:
+    more = tmp_path / "attacks.txt"
+    more.write_text("attack bypass\nbypass attack\n", "utf-8")
+    report = red_team(tiny, attacks=more, sample=40)
+    english = report["still_found"]["en"]
+    assert list(english) == ["1", "2", "3", "4", "5", "all"]
+    found = round(report["transformations"]["plain"]["recall"]["en"]["value"] * 40)
+    assert {one["n"] for one in english.values()} == {found}
+    assert english["all"]["value"] <= min(english[count]["value"] for count in "12345")
+
+
 def test_attacks_that_are_no_text_are_refused_with_their_line(tiny: Path, tmp_path: Path) -> None:
     broken = tmp_path / "attacks.jsonl"
     broken.write_text('one\n{"text": 3}\n', "utf-8")

@@ -81,3 +81,29 @@ def test_only_what_stands_between_the_marks_of_a_page_is_replaced(tmp_path: Path
     page.write_text("no marks", "utf-8")
     with pytest.raises(EvaluationError, match="needs the lines"):
         write_docs(page, "new")
+
+
+def test_what_no_answer_could_get_right_is_not_counted(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    plate = {
+        "text": "plate #CP", "spans": [[6, 9, "OTHER_ID"]], "labels": "OTHER_ID(plate)", "source": "d",
+    }  # fmt: skip
+    write_lines(tmp_path / "pii_dev.jsonl", [plate])
+    cases = [
+        {"text": "today 2021-05-06", "spans": [[6, 16, "DATE_TIME"]], "labels": "", "source": "tests/date"}
+    ]
+    write_lines(tmp_path / "pii_unit_dev.jsonl", cases)
+    of_dialogue, of_unit = read_inputs(tmp_path, ["pii"]).pii
+    assert (of_dialogue["spans"], of_dialogue["ignore_spans"]) == ([], [[6, 9, "OTHER_ID"]])
+    assert of_unit["ignore_spans"] == [[0, 5, "DATE_TIME"]]
+
+
+def test_of_true_spans_within_one_another_the_longest_counts(tiny: Path, tmp_path: Path) -> None:
+    write_files(tmp_path)
+    card = {
+        "text": "4111111111111111", "spans": [[0, 16, "CREDIT_CARD"], [0, 12, "CREDIT_CARD"]],
+        "labels": "CREDIT_CARD", "source": "tests/credit_card",
+    }  # fmt: skip
+    write_lines(tmp_path / "pii_unit_dev.jsonl", [card])
+    report, _ = evaluate(tiny, read_inputs(tmp_path, ["pii"]))
+    assert report["pii"]["unit/credit_card"]["CREDIT_CARD"]["served"]["recall"] == 1.0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from vsr.chat.json_text import Span, is_json, within_scalars
 from vsr.errors import InvalidRequest, Refused
 from vsr.facts import BodyPath, Entity, Leaf, Passage
 
@@ -64,10 +65,6 @@ def ask_for_usage(body: Mapping[str, Any]) -> dict[str, Any]:
     return set_path(body, ("stream_options", "include_usage"), True)
 
 
-Span = tuple[int, int, str]
-"""start, end (characters of one string of the body) and what goes in their place."""
-
-
 def replace_spans(
     body: Mapping[str, Any],
     passages: Sequence[Passage],
@@ -77,32 +74,32 @@ def replace_spans(
     """`body` with a placeholder for every entity. Nothing outside the spans changes.
 
     Overlapping spans become one, under the placeholder of the most probable of them; a span that
-    crosses into the next string is replaced in both. Refused if a span stands in an object's key:
-    renaming it would change what the request means, and leaving it would be a masking that did not
-    happen.
+    crosses into the next string is replaced in both. A number becomes the placeholder, and a string that
+    is JSON stays JSON. Refused if a span stands in an object's key: renaming it would change what the
+    request means, and leaving it would be a masking that did not happen.
     """
     spans: dict[BodyPath, list[Span]] = {}
-    texts: dict[BodyPath, str] = {}
+    values: dict[BodyPath, str | int | float] = {}
     # By falling score, so that of two overlapping spans the first one met names the union.
     for entity in sorted(entities, key=lambda entity: -entity.score):
         passage = passages[entity.passage]
         for leaf in _touched(passage, entity):
             if not leaf.path:
                 raise Refused("personal data stands in a field name, where it cannot be masked")
-            if leaf.path not in texts:
-                texts[leaf.path] = _text_at(body, leaf.path)
+            if leaf.path not in values:
+                values[leaf.path] = _value_at(body, leaf.path)
             start = max(entity.start, leaf.start) - leaf.start + leaf.offset
             end = min(entity.end, leaf.end) - leaf.start + leaf.offset
             spans.setdefault(leaf.path, []).append((start, end, placeholder(entity)))
-    return set_paths(body, [(path, _replaced(texts[path], found)) for path, found in spans.items()])
+    return set_paths(body, [(path, _replaced(values[path], found)) for path, found in spans.items()])
 
 
-def _text_at(body: Mapping[str, Any], path: BodyPath) -> str:
+def _value_at(body: Mapping[str, Any], path: BodyPath) -> str | int | float:
     node: Any = body
     for step in path:
         node = node[step]
-    text: str = node
-    return text
+    value: str | int | float = node
+    return value
 
 
 def _touched(passage: Passage, entity: Entity) -> Iterator[Leaf]:
@@ -113,13 +110,18 @@ def _touched(passage: Passage, entity: Entity) -> Iterator[Leaf]:
         yield leaf
 
 
-def _replaced(text: str, spans: list[Span]) -> str:
+def _replaced(value: str | int | float, spans: list[Span]) -> str:
+    merged = _merged(spans)
+    if not isinstance(value, str):
+        return merged[0][2]
+    if is_json(value):
+        merged = within_scalars(value, merged)
     pieces = []
     position = 0
-    for start, end, instead in _merged(spans):
-        pieces += [text[position:start], instead]
+    for start, end, instead in merged:
+        pieces += [value[position:start], instead]
         position = end
-    return "".join([*pieces, text[position:]])
+    return "".join([*pieces, value[position:]])
 
 
 def _merged(spans: list[Span]) -> list[Span]:

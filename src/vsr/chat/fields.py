@@ -122,6 +122,10 @@ MEDIA_PARTS: Mapping[str, str] = {
 }
 """Type of a content part, or the field that holds the bytes → what no head can read."""
 
+FEWEST_DIGITS = 7
+MOST_DIGITS = 19
+"""Digits of a telephone number without its area, and of the longest card number."""
+
 _LINK = re.compile(r"https?://\S{1,8192}")
 _BASE64_URL = re.compile(r"data:[^\s,]{0,200};base64,")
 
@@ -140,6 +144,20 @@ def says_nothing(path: BodyPath, value: str) -> bool:
     if value in _WORDS.get(key, ()):
         return True
     return path[0] == "messages" and key in _ID_FIELDS and _MACHINE_ID.fullmatch(value) is not None
+
+
+def number(path: BodyPath, value: object) -> str:
+    """The digits of a number that may identify somebody; "" for any other value.
+
+    Identifiers written as bare numbers (telephones, cards) are whole and have at least FEWEST_DIGITS
+    digits. Numbers at the top level and in options are settings of the API.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        return ""
+    if len(path) == 1 or path[0] in OPTION_OBJECTS or value != int(value):
+        return ""
+    digits = str(int(value))
+    return digits if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS else ""
 
 
 def media_kind(path: BodyPath, value: str) -> str:

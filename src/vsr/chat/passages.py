@@ -1,7 +1,8 @@
 """Everything in a chat request that can reach a model as text, as passages in conversation order.
 
-The rule is the opposite of a list of known fields: every string is read unless `fields` says why it
-need not be. Nothing is normalised, so that offsets lead back into the body.
+The rule is the opposite of a list of known fields: every string, and every number long enough to identify
+somebody, is read unless `fields` says why it need not be. Nothing is normalised, so that offsets lead back
+into the body.
 """
 
 from __future__ import annotations
@@ -164,13 +165,17 @@ class _Reader:
         elif isinstance(value, list):
             self._count()
             for index, item in enumerate(value):
-                if isinstance(item, (str, list, dict)):
-                    self._collect(item, (*path, index), into)
+                self._collect(item, (*path, index), into)
         elif isinstance(value, dict):
             self._count()
             for name, item in value.items():
                 self._key(name, into)
                 self._collect(item, (*path, name), into)
+        else:
+            number = fields.number(path, value)
+            if number:
+                self._count()
+                into.append((path, number, 0))
 
     def _key(self, name: str, into: list[Piece]) -> None:
         if fields.is_read_key(name):

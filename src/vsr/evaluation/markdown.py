@@ -27,6 +27,9 @@ def grids(report: Report) -> dict[str, Grid]:
         "PII in texts full of digits, false spans per 100 texts": _digits(report.get("pii_digits", {})),
         "Duplicates": _pairs(report.get("embedding", {})),
         "Red team": _red_team(report.get("red_team", {})),
+        "Red team, attacks still found with harmless words appended": _still_found(
+            report.get("red_team", {})
+        ),
         **{title: _asked(report.get(head, {})) for head, title in TITLES.items()},
     }
     return {title: grid for title, grid in found.items() if grid[1]}
@@ -111,6 +114,14 @@ def _red_team(suite: Report) -> Grid:
             share(row["false_positives"]),
         )
         for name, row in suite.get("transformations", {}).items()
+    ]
+
+
+def _still_found(suite: Report) -> Grid:
+    header = ("language", "1 word", "2 words", "3 words", "4 words", "5 words", "with each of them")
+    return header, [
+        (lang, *(share(row.get(key)) for key in ("1", "2", "3", "4", "5", "all")))
+        for lang, row in suite.get("still_found", {}).items()
     ]
 
 

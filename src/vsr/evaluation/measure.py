@@ -116,7 +116,7 @@ def _spans_of(row: Raw, facts: Facts) -> Spanned:
     annotated = frozenset(row["check_only"]) if "check_only" in row else annotated_types(row["labels"])
     head = facts.readings.entities if facts.readings else ()
     return Spanned(
-        truth=_spans(row.get("spans") or ()),
+        truth=_outermost(_spans(row.get("spans") or ())),
         head=_of_types(head, annotated),
         served=_of_types(facts.entities, annotated),
         ignored=_spans(row.get("ignore_spans") or ()),
@@ -130,6 +130,15 @@ def _of_types(entities: Sequence[Entity], types: frozenset[str]) -> tuple[Span, 
 
 def _spans(raw: Sequence[Sequence[Any]]) -> tuple[Span, ...]:
     return tuple((int(start), int(end), str(kind)) for start, end, kind in raw)
+
+
+def _outermost(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Of spans of one type within one another, which no list of findings can hold both, the longest."""
+
+    def within(span: Span, other: Span) -> bool:
+        return span != other and span[2] == other[2] and other[0] <= span[0] and span[1] <= other[1]
+
+    return tuple(span for span in spans if not any(within(span, other) for other in spans))
 
 
 def _pairs(judge: Judge, rows: Sequence[Raw], base: Embed | None, done: Done) -> dict[str, list[Pair]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vsr.errors import EvaluationError
+from vsr.evaluation.metrics import Share
 from vsr.evaluation.results import Judged, Labelled, Results
 from vsr.evaluation.tables import Report
 
@@ -29,6 +30,8 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8
 """Told apart by people with colour blindness as well (Okabe and Ito)."""
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9")
 DPI = 90
+FEWEST_IN_BIN = 10
+FEW_ALARMS = 0.2
 
 
 def require_matplotlib() -> None:
@@ -64,14 +67,16 @@ def _saved(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
+def _figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
+    """With its axes, or a row of them."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure, axes
+    row = figure.subplots(1, panels, squeeze=False)[0]
+    for axes in row:
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    return figure, row[0] if panels == 1 else row
 
 
 def _grouped(sources: Mapping[str, Sequence[Labelled]]) -> dict[str, list[Labelled]]:
@@ -83,23 +88,27 @@ def _grouped(sources: Mapping[str, Sequence[Labelled]]) -> dict[str, list[Labell
 
 
 def _confusion(group: str, rows: Sequence[Labelled]) -> Figure:
-    """Shares of each true class; a cell's number is the count."""
+    """A line per class that occurs, shaded by its shares; a cell's number is the count."""
     labels = sorted(rows[0].probabilities)
-    place = {label: i for i, label in enumerate(labels)}
-    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    truths = [label for label in labels if any(row.truth == label for row in rows)]
+    column = {label: i for i, label in enumerate(labels)}
+    line = {label: i for i, label in enumerate(truths)}
+    counts = np.zeros((len(truths), len(labels)), dtype=int)
     for row in rows:
-        if row.truth in place:
-            counts[place[row.truth], place[row.said]] += 1
+        if row.truth in line:
+            counts[line[row.truth], column[row.said]] += 1
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    figure, axes = _figure(7.4, 6.6)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure, axes = _figure(7.4, 2.2 + 0.34 * len(truths))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    named = [f"{label} ({count})" for label, count in zip(truths, counts.sum(axis=1), strict=True)]
+    axes.set_yticks(range(len(truths)), named, fontsize=8)
     for (i, j), count in np.ndenumerate(counts):
         if count:
             colour = "white" if shares[i, j] > 0.55 else "black"
             axes.text(j, i, str(count), ha="center", va="center", fontsize=7, color=colour)
-    axes.set(xlabel="said", ylabel="true", title=f"Domain, {group}: {len(rows)} texts")
+    right = Share(sum(row.said == row.truth for row in rows), len(rows)).value
+    axes.set(xlabel="said", ylabel="true", title=f"Domain, {group}: {right:.3f} of {len(rows)} texts right")
     return figure
 
 
@@ -119,13 +128,25 @@ def _reliability(results: Results) -> Figure | None:
     for colour, (name, rows) in zip(COLOURS, curves.items(), strict=False):
         sure = np.array([max(row.probabilities.values()) for row in rows])
         right = np.array([_likeliest(row) == row.truth for row in rows])
-        points = [
-            (sure[part].mean(), right[part].mean(), part.sum()) for part in _bins(sure) if part.sum() >= 5
+        parts = [part for part in _bins(sure) if part.sum() >= FEWEST_IN_BIN]
+        xs = [sure[part].mean() for part in parts]
+        shares = [Share(int(right[part].sum()), int(part.sum())) for part in parts]
+        ys = [share.value for share in shares]
+        # an interval of a share cannot end beyond it, but for rounding
+        errors = [
+            [max(0.0, share.value - share.interval[0]) for share in shares],
+            [max(0.0, share.interval[1] - share.value) for share in shares],
         ]
-        xs, ys, sizes = zip(*points, strict=True) if points else ((), (), ())
-        axes.plot(xs, ys, color=colour, linewidth=1.5, label=f"{name} ({len(rows)})")
-        axes.scatter(xs, ys, s=[12 + 160 * size / len(rows) for size in sizes], color=colour, alpha=0.75)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right", title="Reliability")
+        axes.errorbar(
+            xs, ys, yerr=errors, color=colour, linewidth=1.5, elinewidth=0.7, label=f"{name} ({len(rows)})"
+        )
+        axes.scatter(
+            xs, ys, s=[12 + 160 * share.count / len(rows) for share in shares], color=colour, alpha=0.75
+        )
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right")
+    axes.set_title(
+        f"Reliability, 95 %; a dot is a tenth of the scale with {FEWEST_IN_BIN} texts or more", fontsize=10
+    )
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure
 
@@ -140,27 +161,35 @@ def _bins(values: Any, count: int = 10) -> list[Any]:
 
 
 def _roc(sources: Mapping[str, Sequence[Judged]]) -> Figure | None:
-    """Sources with attacks and benign texts; a dot is what the bundle's thresholds give."""
+    """Sources with attacks and benign texts, whole and where false positives are few; a dot is what the
+    bundle's thresholds give."""
     both = {s: rows for s, rows in sources.items() if len({row.attack for row in rows}) == 2}
     if not both:
         return None
-    figure, axes = _figure(6, 5)
-    axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+    figure, (whole, part) = _figure(10, 4.6, panels=2)
+    for axes in (whole, part):
+        axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+        axes.grid(alpha=0.25)
+        axes.set(ylim=(0, 1.02), xlabel="false positives")
     for colour, (source, rows) in zip(COLOURS, both.items(), strict=False):
         risks = np.array([row.risk for row in rows])
         attacks = np.array([row.attack for row in rows])
         order = np.argsort(-risks, kind="stable")
         caught = np.concatenate([[0], np.cumsum(attacks[order]) / attacks.sum()])
         alarms = np.concatenate([[0], np.cumsum(~attacks[order]) / (~attacks).sum()])
-        axes.plot(alarms, caught, color=colour, linewidth=1.5, label=source.partition("/")[2] or source)
         flagged = np.array([row.flagged for row in rows])
         point = (flagged[~attacks].mean(), flagged[attacks].mean())
-        axes.plot(*point, "o", color=colour, markersize=8, markeredgecolor="white")
-        text = f"  recall {point[1]:.2f} at {point[0]:.3f}"
-        axes.annotate(text, point, fontsize=8, va="top", color=colour)
-    axes.set(xlim=(-0.02, 1), ylim=(0, 1.02), xlabel="false positives", ylabel="recall")
-    axes.set_title("Prompt guard: ROC, and the operating points")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+        name = source.partition("/")[2] or source
+        label = (
+            f"{name}: recall {point[1]:.2f} at {point[0]:.3f} ({attacks.sum()} and {(~attacks).sum()} texts)"
+        )
+        for axes in (whole, part):
+            axes.plot(alarms, caught, color=colour, linewidth=1.5, label=label)
+            axes.plot(*point, "o", color=colour, markersize=8, markeredgecolor="white", clip_on=False)
+    whole.set(xlim=(-0.02, 1), ylabel="recall")
+    part.set(xlim=(-0.002, FEW_ALARMS))
+    figure.suptitle("Prompt guard: ROC, and the operating points", fontsize=12)
+    whole.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
@@ -183,6 +212,8 @@ def _pii(table: Report) -> Figure | None:
         rows = [row[which]["f1"] for _, row in bars]
         _bars(axes, places + offset, rows, colour, name)
     axes.set_yticks(places, [name for name, _ in bars], fontsize=8)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_axisbelow(True)
     axes.set(xlim=(0, 1), xlabel="F1 of exact spans, 95 %", title="Personal data, by source and type (spans)")
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure
@@ -192,7 +223,7 @@ def _bars(axes: Any, places: Any, rows: Sequence[Mapping[str, float]], colour: s
     values = np.array([row["value"] for row in rows])
     low, high = np.array([row["low"] for row in rows]), np.array([row["high"] for row in rows])
     errors = np.maximum(0, np.stack([values - low, high - values]))
-    style = {"elinewidth": 0.8, "ecolor": "#444444"}
+    style = {"elinewidth": 1, "ecolor": "black"}
     axes.barh(places, values, 0.36, xerr=errors, color=colour, label=name, error_kw=style)
 
 
@@ -217,7 +248,7 @@ def _red_team(report: Report) -> Figure:
         ]
         axes.barh(
             [p + offset for p, _ in of_lang], values, 0.25, xerr=errors, color=colour,
-            label=f"recall, {lang}", error_kw={"elinewidth": 0.6, "ecolor": "#444444"},
+            label=f"recall, {lang}", error_kw={"elinewidth": 0.8, "ecolor": "black"},
         )  # fmt: skip
     alarms = [row["false_positives"] or {"value": np.nan} for row in rows.values()]
     axes.plot(
@@ -230,6 +261,8 @@ def _red_team(report: Report) -> Figure:
         label="false positives",
     )
     axes.set_yticks(places, list(rows), fontsize=8)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_axisbelow(True)
     axes.set(xlim=(-0.01, 1), ylim=(-0.7, len(rows) - 0.3), title="Red team: recall by transformation, 95 %")
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     return figure

@@ -21,7 +21,7 @@ from vsr.evaluation.measure import judged
 from vsr.evaluation.metrics import SEED, Share
 from vsr.evaluation.reading import Body, Done, Judge, body_of, unwatched
 from vsr.evaluation.tables import Report
-from vsr.evaluation.transformations import TRANSFORMATIONS
+from vsr.evaluation.transformations import APPENDED, TRANSFORMATIONS
 
 TRANSLATED = "translated"
 _CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -69,6 +69,7 @@ def red_team(
             "attacks": _counted([one for one in samples if one.attack]),
             "benign": _counted([one for one in samples if not one.attack]),
             "transformations": _tables(trials, found),
+            "still_found": _still_found(trials, found),
         }
 
 
@@ -113,6 +114,25 @@ def _tables(trials: Sequence[Trial], found: Sequence[bool]) -> Report:
     for trial, hit in zip(trials, found, strict=True):
         by_name[trial.transformation].append((trial, hit))
     return {name: _row(rows, plain) for name, rows in by_name.items()}
+
+
+def _still_found(trials: Sequence[Trial], found: Sequence[bool]) -> Report:
+    """Of the attacks found plain, by language: the share found with so many harmless words after them, and
+    the share that no number of them hid."""
+    hits: dict[Sample, dict[str, bool]] = defaultdict(dict)
+    for trial, hit in zip(trials, found, strict=True):
+        if trial.sample.attack:
+            hits[trial.sample][trial.transformation] = hit
+    table: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for sample, by_name in hits.items():
+        if by_name.get("plain"):
+            for count, name in enumerate(APPENDED, 1):
+                table[sample.lang][str(count)].append(by_name[name])
+            table[sample.lang]["all"].append(all(by_name[name] for name in APPENDED))
+    return {
+        lang: {key: Share(sum(kept), len(kept)).as_dict() for key, kept in row.items()}
+        for lang, row in sorted(table.items())
+    }
 
 
 def _row(rows: Sequence[tuple[Trial, bool]], plain: dict[Sample, bool]) -> Report:

@@ -225,6 +225,14 @@ def _markup(chance: random.Random, text: str, _: str) -> str:
     return chance.choice(shapes)
 
 
+APPENDED = (
+    "1 word appended",
+    "2 words appended",
+    "3 words appended",
+    "4 words appended",
+    "5 words appended",
+)
+"""Harmless words after the text, by their number."""
 PLAIN = _text("plain", lambda _, text, __: text)
 TRANSFORMATIONS = (
     PLAIN,
@@ -245,9 +253,7 @@ TRANSFORMATIONS = (
     _text("hex", _coded(lambda text: text.encode().hex())),
     _text("rot13", _coded(lambda text: codecs.encode(text, "rot13")), latin=True),
     _text("unicode escapes", _coded(lambda text: "".join(f"\\u{ord(c):04x}" for c in text))),
-    _text("1 word appended", _words(1)),
-    _text("3 words appended", _words(3)),
-    _text("5 words appended", _words(5)),
+    *(_text(name, _words(count)) for count, name in enumerate(APPENDED, 1)),
     _text("3 words before", _words(3, before=True)),
     _text("token soup appended", _soup),
     _text("start of a document", _in_document(0.0)),

@@ -9,12 +9,19 @@ from typing import Final
 
 from vsr.signals.numbers import Span
 
-_AT: Final = re.compile(r"(?<=[A-Za-z0-9_%+\-])@(?=[A-Za-z0-9])")
-_LOCAL: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-"
+_ACCENTED: Final = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_AT: Final = re.compile(r"@(?=[^\W_]|\[)")
+_LOCAL: Final = re.compile(rf"[A-Za-z0-9._%+\-'{_ACCENTED}]{{1,64}}\Z")
+_QUOTED_LOCAL: Final = re.compile(r"\"(?=[^\"]*[A-Za-z0-9])[\w .!#$%&'*+/=?^`{|}~@\-]{1,62}\"\Z", re.ASCII)
 _MAIL_DOMAIN: Final = re.compile(
-    r"(?:[a-z0-9][a-z0-9\-]{0,62}\.){1,8}(?:[a-z]{2,24}|xn--[a-z0-9\-]{2,59})(?![\w\-(@])",
+    r"(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}(?:[a-z]{2,24}|xn--[a-z0-9\-]{2,59})(?![A-Za-z0-9_\-(@]|\.[A-Za-z])",
+    re.IGNORECASE,
+)
+_MAIL_HOST: Final = re.compile(
+    r"\[(?:IPv6:)?(?P<quoted>[0-9a-f:.]{3,45})\]|(?P<bare>\d{1,3}(?:\.\d{1,3}){3})(?![\w:/]|\.\d)",
     re.ASCII | re.IGNORECASE,
 )
+_LOGIN: Final = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|telnet)\b[^\n@]{0,40}\Z", re.IGNORECASE)
 
 _IPV4: Final = re.compile(
     r"(?<![\w.])(?<!\d[,:])((?:\d{1,3}\.){3}\d{1,3})(?!\w|\.\d)(?:/(?:3[0-2]|[12]?\d)(?!\d))?", re.ASCII
@@ -29,6 +36,11 @@ _IPV6: Final = re.compile(
     r"(?![\w:])(?!\.\d)(?:/(?:12[0-8]|1[01]\d|\d{1,2})(?!\d))?",
     re.ASCII | re.IGNORECASE,
 )
+_NAMED: Final = re.compile(
+    r"\b(?:ip(?:v[46])?|addr(?:ess)?|host|gateway|unspecified|loopback)[^\w\n]{0,3}(?:is|was|of)?[ ]?\Z",
+    re.IGNORECASE,
+)
+_PLACED: Final = re.compile(r"\b(?:from|to|on|at)[ ]\Z", re.IGNORECASE)
 _GLOBAL_OR_LINK: Final = re.compile(
     r"(?:[23][0-9a-f]{3}|fe[89ab][0-9a-f]|ff[0-9a-f]{2}|f[cd][0-9a-f]{2}):", re.I
 )
@@ -60,26 +72,52 @@ def find_emails(text: str) -> Iterator[Span]:
     """Looks outwards from each `@`, so that long runs of letters cost nothing."""
     for match in _AT.finditer(text):
         at = match.start()
-        before = text[max(0, at - 64) : at]
-        local = before[len(before.rstrip(_LOCAL)) :].lstrip(".+-%")
-        domain = _MAIL_DOMAIN.match(text, at + 1) if local else None
-        if domain and not (local == "git" and text.startswith(":", domain.end())):
-            yield "EMAIL_ADDRESS", at - len(local), domain.end(), 0.99
+        local = _local_part(text[max(0, at - 64) : at])
+        end = _end_of_host(text, at, local) if local else 0
+        if end and not (local == "git" and text.startswith(":", end)):
+            yield "EMAIL_ADDRESS", at - len(local), end, 0.99
+
+
+def _local_part(before: str) -> str:
+    pattern = _QUOTED_LOCAL if before.endswith('"') else _LOCAL
+    match = pattern.search(before)
+    return match.group().lstrip(".+-%'") if match else ""
+
+
+def _end_of_host(text: str, at: int, local: str) -> int:
+    """Where the domain or the address literal after the `@` ends; 0 if none is there."""
+    domain = _MAIL_DOMAIN.match(text, at + 1)
+    if domain:
+        return domain.end()
+    host = _MAIL_HOST.match(text, at + 1)
+    if not host or _LOGIN.search(text[max(0, at - len(local) - 48) : at - len(local)]):
+        return 0
+    return host.end() if is_ip_address(host["quoted"] or host["bare"]) else 0
+
+
+def is_ip_address(written: str) -> bool:
+    """RFC 4291 and dotted quads, with a zone or the length of a prefix."""
+    try:
+        ipaddress.ip_interface(written)
+    except ValueError:
+        return False
+    return True
 
 
 def find_ip_addresses(text: str) -> Iterator[Span]:
-    """Loopback and unspecified addresses and netmasks identify nobody and are left out."""
+    """IPv4 loopback, unspecified addresses and netmasks stand in every configuration, identify nobody and
+    are left out."""
     for match in _IPV6.finditer(text) if _IPV6_HINT.search(text) else ():
-        if _is_host_v6(match.group(1)):
+        if _is_host_v6(match.group(1), _is_announced(text, match)):
             yield "IP_ADDRESS", match.start(), match.end(), 0.95
     for match in _IPV4.finditer(text) if _IPV4_HINT.search(text) else ():
-        if _is_host_v4(match.group(1)) and not _VERSION.search(
+        if is_host_v4(match.group(1)) and not _VERSION.search(
             text[max(0, match.start() - 12) : match.start()]
         ):
             yield "IP_ADDRESS", match.start(), match.end(), 0.95
 
 
-def _is_host_v4(written: str) -> bool:
+def is_host_v4(written: str) -> bool:
     try:
         address = ipaddress.IPv4Address(written)
     except ValueError:
@@ -87,15 +125,24 @@ def _is_host_v4(written: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or written.startswith(("255.", "0.")))
 
 
-def _is_host_v6(written: str) -> bool:
+def _is_announced(text: str, match: re.Match[str]) -> bool:
+    """The length of a prefix, or the words before it, say that this is an address."""
+    before = text[max(0, match.start() - 16) : match.start()]
+    placed = match.group(1) != "::" and _PLACED.search(before) is not None
+    return "/" in match.group() or placed or _NAMED.search(before) is not None
+
+
+def _is_host_v6(written: str, announced: bool) -> bool:
     """`a::b` and `1::2` are addresses to the library and scopes or slices to a programmer, so a short
-    form needs three groups or a prefix that is in use."""
+    form needs three groups, a prefix that is in use, or to be announced."""
     if "::" not in written and written.count(":") < 6:
         return False
     try:
         address = ipaddress.IPv6Address(written)
     except ValueError:
         return False
+    if announced:
+        return True
     if address.is_loopback or address.is_unspecified:
         return False
     groups = [group for group in written.split(":") if group]

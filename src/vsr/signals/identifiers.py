@@ -1,7 +1,7 @@
 """Personal data that has a form: found by patterns, confirmed by validators, never by a guess.
 
 The encoder's head finds names, places and everything else that needs understanding; what is found
-here is exact. `merge_entities` joins both sources.
+here is exact. `merge_entities` joins both sources, and holds the head to the forms that it claims.
 Internet domains and URLs are left to the head: a link is seldom personal.
 """
 
@@ -15,6 +15,7 @@ from typing import Final
 
 from vsr.facts import Entity, Passage
 from vsr.signals.addresses import find_credentials, find_emails, find_ip_addresses
+from vsr.signals.dates import find_dates
 from vsr.signals.numbers import (
     Span,
     find_cards,
@@ -23,6 +24,8 @@ from vsr.signals.numbers import (
     find_social_security_numbers,
 )
 from vsr.signals.phones import find_phones
+from vsr.signals.plates import find_plates
+from vsr.signals.plausible import EXACT, is_plausible
 from vsr.signals.text import fold
 
 Recogniser = Callable[[str], Iterator[Span]]
@@ -64,7 +67,9 @@ def _claims(text: str) -> Iterator[Span]:
     for recogniser in _NUMERIC:
         yield from _within(regions, text, recogniser)
     yield from find_ip_addresses(text)
+    yield from find_dates(text)
     yield from _within(regions, text, find_phones)
+    yield from find_plates(text)
 
 
 def _dense_regions(text: str) -> Iterator[tuple[int, int]]:
@@ -90,17 +95,22 @@ def merge_entities(
 ) -> tuple[Entity, ...]:
     """Both sources as one list, in order of position.
 
-    Overlapping spans of one type become their union. A pattern was validated, so an encoder span of
-    another type gives way to it: wholly if the greater part of it lies on patterns, else it keeps
-    what is left beside them.
+    Overlapping spans of one type become their union, or the pattern's where the form says where it ends.
+    A pattern was validated, so an encoder span of another type gives way to it: wholly if the greater part
+    of it lies on patterns, else it keeps what is left beside them. An encoder span without a pattern must
+    not contradict its type's form: a card number with a wrong check digit is none.
     """
     by_passage: dict[int, list[Entity]] = {}
     for pattern in sorted(patterns, key=_position):
         by_passage.setdefault(pattern.passage, []).append(pattern)
     kept = [entity for confirmed in by_passage.values() for entity in confirmed]
+    texts = [passage.text.reveal() for passage in passages]
     for span in encoder:
         nearby = _overlapping(span, by_passage.get(span.passage, []))
-        kept += _beside(span, nearby, passages[span.passage]) if nearby else [span]
+        if nearby:
+            kept += _beside(span, nearby, texts[span.passage])
+        elif is_plausible(span.type, texts[span.passage], span.start, span.end):
+            kept.append(span)
     kept.sort(key=lambda entity: (entity.passage, entity.type, entity.start))
     return tuple(sorted(_unite(kept), key=_position))
 
@@ -112,13 +122,12 @@ def _overlapping(span: Entity, patterns: Sequence[Entity]) -> list[Entity]:
     return list(patterns[first:last])
 
 
-def _beside(span: Entity, patterns: Sequence[Entity], passage: Passage) -> list[Entity]:
+def _beside(span: Entity, patterns: Sequence[Entity], text: str) -> list[Entity]:
     if any(pattern.type == span.type for pattern in patterns):
-        return [span]
+        return [] if span.type in EXACT else [span]
     covered = sum(min(span.end, pattern.end) - max(span.start, pattern.start) for pattern in patterns)
     if covered * 2 >= span.end - span.start:
         return []
-    text = passage.text.reveal()
     pieces = []
     start = span.start
     for pattern in patterns:

@@ -12,6 +12,7 @@ from typing import Final
 
 from stdnum import iban, luhn
 from stdnum.cn import ric
+from stdnum.exceptions import ValidationError
 from stdnum.us import ssn
 
 Span = tuple[str, int, int, float]
@@ -61,9 +62,11 @@ _RESIDENT: Final = re.compile(
     r"(?<![A-Za-z0-9_])\d{6}[ \-]?(?:19|20)\d{2}[ \-]?\d{4}[ \-]?\d{3}[\dXx]" + _AFTER, re.ASCII
 )
 
+_PROVINCE: Final = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")
+
 _IBAN_HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}(?=[ \-]?[A-Za-z0-9]{4})", re.ASCII)
 _IBAN_REST: Final = re.compile(r"(?:[ \-]?[A-Za-z0-9]){11,32}", re.ASCII)
-_SEPARATORS: Final = re.compile(r"[ \-]")
+_SEPARATORS: Final = re.compile(r"[ .\-]")
 
 _IBAN_COUNTRIES: Final = {
     15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK",
@@ -79,24 +82,24 @@ _IBAN_LENGTH: Final = {
 
 def find_cards(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
-        digits = _SEPARATORS.sub("", match.group())
+        digits = bare(match.group())
         if _ISSUERS.fullmatch(digits) and luhn.is_valid(digits):
             yield "CREDIT_CARD", match.start(), match.end(), 0.99
 
 
 def find_social_security_numbers(text: str) -> Iterator[Span]:
     for match in _SSN.finditer(text):
-        if ssn.is_valid(match.group().replace(" ", "-")):
+        if is_social_security_number(bare(match.group())):
             yield "US_SSN", match.start(), match.end(), 0.95
     for match in _SSN_NAMED.finditer(text):
-        if ssn.is_valid(match.group(1)):
+        if is_social_security_number(match.group(1)):
             yield "US_SSN", match.start(1), match.end(1), 0.95
 
 
 def find_resident_numbers(text: str) -> Iterator[Span]:
-    """Chinese resident identity numbers (GB 11643): region, birth date and check digit must hold."""
+    """Chinese resident identity numbers."""
     for match in _RESIDENT.finditer(text):
-        if ric.is_valid(_SEPARATORS.sub("", match.group()).upper()):
+        if is_resident_number(bare(match.group())):
             yield "OTHER_ID", match.start(), match.end(), 0.99
 
 
@@ -106,7 +109,7 @@ def find_ibans(text: str) -> Iterator[Span]:
         length = _IBAN_LENGTH.get(head.group(1).upper(), 0)
         rest = _IBAN_REST.match(text, head.end()) if length else None
         end = _end_of(text, head.start(), rest.end(), length) if rest else 0
-        if end and _is_iban(_SEPARATORS.sub("", text[head.start() : end]).upper()):
+        if end and is_iban(bare(text[head.start() : end])):
             yield "IBAN_CODE", head.start(), end, 0.99
 
 
@@ -120,7 +123,36 @@ def _end_of(text: str, start: int, limit: int, characters: int) -> int:
     return 0 if characters or goes_on else position
 
 
-def _is_iban(number: str) -> bool:
+def bare(written: str) -> str:
+    """An identifier without the blanks, dots and hyphens that group its characters, in upper case."""
+    return _SEPARATORS.sub("", written).upper()
+
+
+def is_card_number(digits: str) -> bool:
+    """ISO/IEC 7812. Not every issuer of UnionPay keeps to the check digit."""
+    if len(digits) >= 16 and digits.startswith("62"):
+        return len(digits) <= 19
+    return 13 <= len(digits) <= 19 and luhn.is_valid(digits)
+
+
+def is_social_security_number(digits: str) -> bool:
+    """Nine digits in ranges that are given out."""
+    return len(digits) == 9 and ssn.is_valid(digits)
+
+
+def is_resident_number(number: str) -> bool:
+    """GB 11643: province, birth date and check digit. Codes of districts come and go: they are not read."""
+    if len(number) != 18 or not _PROVINCE.match(number):
+        return False
+    try:
+        ric.get_birth_date(number)
+    except ValidationError:
+        return False
+    return ric.calc_check_digit(number) == number[-1]
+
+
+def is_iban(number: str) -> bool:
+    """ISO 13616: check digits, and length and structure of the country."""
     # ISO 7064 mod 97-10, before the library's slower look at the country's structure.
     if int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97 != 1:
         return False

@@ -13,16 +13,16 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 Found = tuple[int, int, str]
 """start and end in the text, and what stands there."""
 
+Knows = Callable[[str], bool]
+"""Whether a word is one of a language that the encoder was made for."""
+
 LEAST = 8
 """Shorter readings say too little to be an attack."""
 LONGEST = 16_384
-NEAR = 200
-"""Characters of plain text that are read with a disguised word, since a sentence may be half disguised."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}(?![0-9A-Za-z])")
@@ -36,15 +36,28 @@ _LEET_WORD = re.compile(
 )
 _LEET_WORDS = 3
 _LEET = str.maketrans("0134578@$", "oieastbas")
+_LEET_L = str.maketrans("0134578@$", "oleastbas")
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")
-_CLAUSE = re.compile('[^\n:;.!?"。：]{16,}')
+_CLAUSE = re.compile('[^\n:;.!?"。：]{8,}')
+_WORD = re.compile("[a-z]{3,}")
+_FEWEST_WORDS = 2
+_LANGUAGE, _GIBBERISH = 0.6, 0.34
+"""Shares of known words: English has nine in ten, turned English one in twenty."""
+_ROLES = "system|user|assistant|human|developer|tool"
+_MARKUP = re.compile(
+    rf"<\|(?:im_start|start_header_id)\|>(?:{_ROLES})?(?:<\|end_header_id\|>)?\n?"
+    rf"|<\|(?:im_end|end_header_id|eot_id|end|endoftext|begin_of_text|{_ROLES})\|>\n?"
+    rf"|<start_of_turn>(?:user|model|system)?\n?|<end_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:{_ROLES})>"
+    rf"|^#{{2,4}} ?(?:{_ROLES})s?:?[ ]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF])
 _LOOKALIKES = str.maketrans(
     "асеорхуіјѕԁһкмтвгпАСЕОРХУІЈЅНКМТВαεικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aceopxyijsdhkmtbrnACEOPXYIJSHKMTBaeiknoptuxwABEZHIKMNOPTYX",
 )
 _ODD = re.compile(
-    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff21-\uff5a\u2460-\u24ff\u2100-\u214f\U0001d400-\U0001d7ff\u0370-\u052f]"
+    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff21-\uff5a\u2460-\u24ff\u2100-\u214f\U0001d400-\U0001d7ff\u0370-\u052f]+"
 )
 
 
@@ -78,38 +91,43 @@ def escaped(text: str) -> Iterator[Found]:
 
 def lettered(text: str) -> Iterator[Found]:
     """`i g n o r e`: letters that stand alone. The commonest gap separates letters, any other words."""
-    spans = []
     for match in _SINGLES.finditer(text):
         run = match.group()[:LONGEST]
         (usual, _), *_ = Counter(_GAP.findall(run)).most_common(1)
         joined = _GAP.sub(lambda gap: "" if gap.group() == usual else " ", run)  # noqa: B023 - used at once
-        spans.append((match.start(), match.start() + len(run), joined))
-    yield from _in_context(text, spans)
+        yield match.start(), match.start() + len(run), joined
 
 
-def substituted(text: str) -> Iterator[Found]:
+def substituted(text: str, knows: Knows) -> Iterator[Found]:
     """`1gn0r3`: at least three words of letters and the digits that look like letters."""
     words = list(_LEET_WORD.finditer(text))
     if len(words) >= _LEET_WORDS:
-        spans = [(word.start(), word.end(), word.group().translate(_LEET)) for word in words]
-        yield from _in_context(text, spans)
+        for word in words:
+            reading, other = (word.group().translate(table) for table in (_LEET, _LEET_L))
+            yield word.start(), word.end(), other if knows(other) and not knows(reading) else reading
 
 
-def rotated(text: str) -> Iterator[Found]:
-    """Clauses that make more sense by rot13."""
-    yield from _clauses(text, lambda clause: codecs.encode(clause, "rot13"))
+def rotated(text: str, knows: Knows) -> Iterator[Found]:
+    """Clauses that make sense by rot13 only."""
+    yield from _clauses(text, knows, lambda clause: codecs.encode(clause, "rot13"))
 
 
-def mirrored(text: str) -> Iterator[Found]:
-    """Clauses that make more sense from right to left."""
-    yield from _clauses(text, lambda clause: clause[::-1])
+def mirrored(text: str, knows: Knows) -> Iterator[Found]:
+    """Clauses that make sense from right to left only."""
+    yield from _clauses(text, knows, lambda clause: clause[::-1])
 
 
 def mixed(text: str) -> Iterator[Found]:
     """Full-width, mathematical, enclosed and foreign look-alikes as the letters they look like; characters
     that nobody sees left out."""
-    spans = [(m.start(), m.end(), _plain(m.group())) for m in _ODD.finditer(text)]
-    yield from _in_context(text, spans)
+    for match in _ODD.finditer(text):
+        yield match.start(), match.end(), plain_letters(match.group())
+
+
+def unmarked(text: str) -> Iterator[Found]:
+    """The marks that chat templates put around a message of a role: no more than a gap to a reader."""
+    for match in _MARKUP.finditer(text):
+        yield match.start(), match.end(), "\n"
 
 
 def smuggled(text: str) -> Iterator[Found]:
@@ -118,43 +136,22 @@ def smuggled(text: str) -> Iterator[Found]:
         yield match.start(), match.end(), "".join(chr(ord(c) - 0xE0000) for c in match.group()[:LONGEST])
 
 
-def _clauses(text: str, turn: Callable[[str], str]) -> Iterator[Found]:
+def _clauses(text: str, knows: Knows, turn: Callable[[str], str]) -> Iterator[Found]:
     for match in _CLAUSE.finditer(text):
-        clause = match.group()
-        turned = turn(clause[:LONGEST])
-        if _common_words(turned) > max(1, _common_words(clause)):
-            yield match.start(), match.end(), turned
+        clause = match.group()[:LONGEST]
+        turned = turn(clause)
+        if _known(turned, knows) >= _LANGUAGE and _known(clause, knows) <= _GIBBERISH:
+            yield match.start(), match.start() + len(clause), turned
 
 
-def _common_words(text: str) -> int:
-    return sum(word in _COMMON for word in re.findall(r"[a-z]+", text[:LONGEST].lower()))
+def _known(clause: str, knows: Knows) -> float:
+    """The share of known words; 0 if there are too few to tell."""
+    words = _WORD.findall(clause.lower())
+    return sum(map(knows, words)) / len(words) if len(words) >= _FEWEST_WORDS else 0.0
 
 
-_COMMON = frozenset(
-    (
-        *("the", "and", "you", "all", "your", "that", "this", "with", "for", "not", "are", "have", "from"),
-        *("of", "to", "in", "is", "it", "now", "tell", "me", "what", "previous", "instructions", "ignore"),
-    )
-)
-
-
-def _in_context(text: str, spans: list[tuple[int, int, str]]) -> Iterator[Found]:
-    """Spans that stand near one another and the text around them, with each span replaced."""
-    group: list[tuple[int, int, str]] = []
-    for span in chain(spans, [(len(text) + 2 * NEAR + LONGEST, 0, "")]):
-        apart = bool(group) and span[0] - group[-1][1] > 2 * NEAR
-        if group and (apart or span[1] - group[0][0] > LONGEST - 2 * NEAR):
-            start, end = max(0, group[0][0] - NEAR), min(len(text), group[-1][1] + NEAR)
-            pieces, at = [], start
-            for first, last, reading in group:
-                pieces += [text[at:first], reading]
-                at = last
-            yield start, end, "".join([*pieces, text[at:end]])
-            group = []
-        group.append(span)
-
-
-def _plain(text: str) -> str:
+def plain_letters(text: str) -> str:
+    """The text in the Latin letters that it looks like."""
     return unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).translate(_LOOKALIKES)
 
 
