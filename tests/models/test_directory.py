@@ -58,6 +58,17 @@ def test_show_tells_how_the_model_compares_with_the_original(
     assert shown["parity"]["agreement"] == 1.0
 
 
+@pytest.mark.parametrize("command", [("show", "gard"), ("verify", "gard"), ("export", "gard", "out")])
+def test_a_name_that_is_not_there_is_told_with_those_that_are(
+    directory: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    result = vsr(capsys, "models", *command, "--models-dir", str(directory))
+    assert result.code == 2
+    assert "there is no model gard" in result.err
+    assert "there are: guard, stray, vectors" in result.err
+    assert "there is no directory ./gard" in vsr(capsys, "models", "show", "./gard").err
+
+
 def test_verify_hashes_again_and_reruns_the_golden_outputs(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,13 +92,26 @@ def test_an_int8_model_is_smaller_and_within_its_tolerance(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_adapter_is_merged_into_the_base_it_names(architecture: str, tmp_path: Path) -> None:
-    base = write_checkpoint(tmp_path / "base", architecture, "embedding")
+    base = write_checkpoint(tmp_path / "base", architecture, "sequence", ("for", "other", "labels"))
     adapter = write_adapter(base, tmp_path / "adapter")
     write_labels(adapter, "jailbreak_type_mapping.json")
     folder = import_model(wish(adapter, "jailbreak"), tmp_path / "mine")
     assert folder.manifest.labels == ("benign", "jailbreak")
     assert folder.manifest.positive == ("jailbreak",)
     assert folder.manifest.parity.difference < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "lost"), [("modernbert", r"head\.dense\.weight"), ("deberta-v2", r"pooler\.dense")]
+)
+def test_an_adapter_that_lacks_what_its_base_lacks_is_refused(
+    architecture: str, lost: str, tmp_path: Path
+) -> None:
+    base = write_checkpoint(tmp_path / "base", architecture, "embedding")
+    adapter = write_adapter(base, tmp_path / "adapter")
+    write_labels(adapter, "jailbreak_type_mapping.json")
+    with pytest.raises(BundleError, match=rf"neither it nor the base has {lost}.*import it merged"):
+        import_model(wish(adapter, "jailbreak"), tmp_path / "mine")
 
 
 def test_labels_come_from_the_originals_mapping_file(tmp_path: Path) -> None:
@@ -162,7 +175,9 @@ def write_adapter(base: Path, folder: Path) -> Path:
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=2, ignore_mismatched_sizes=True
+    )
     adapted = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=4, target_modules="all-linear"))
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.models.hub import hub
 from vsr.errors import BundleError
 from vsr.models.source import find_source
 
@@ -80,14 +84,43 @@ def test_what_is_neither_a_directory_nor_a_hub_name_is_told() -> None:
 
 
 def test_without_network_the_hub_gives_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = pytest.importorskip("huggingface_hub")
+    library = pytest.importorskip("huggingface_hub")
 
     def offline(*_: object, **__: object) -> str:
-        raise hub.errors.LocalEntryNotFoundError("offline")
+        raise library.errors.LocalEntryNotFoundError("offline")
 
-    monkeypatch.setattr(hub, "snapshot_download", offline)
+    monkeypatch.setattr(library, "snapshot_download", offline)
     with pytest.raises(BundleError, match=r"hf download owner/model --local-dir DIR"):
         find_source("owner/model")
+
+
+def found_by_another_process(name: str, endpoint: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """The library reads its settings when it is imported, so it needs a process of its own."""
+    code = f"from vsr.models.source import find_source; print(find_source({name!r}).model)"
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_hub_model_is_fetched_without_pickles_and_code_and_once(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    served = checkpoint(tmp_path / "served", "model.safetensors", "pytorch_model.bin", "modeling.py")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (served / name).write_text(name)  # files of the same content are fetched once
+    home = tmp_path / "home"
+    with hub("owner/model", served) as (endpoint, fetched):
+        first = found_by_another_process("owner/model", endpoint, home)
+        assert first.returncode == 0, first.stderr
+        folder = Path(first.stdout.strip())
+        assert sorted(file.name for file in folder.iterdir()) == sorted(fetched)
+        assert sorted(fetched) == ["config.json", "model.safetensors", "tokenizer.json"]
+        found_by_another_process("owner/model", endpoint, home)
+        assert len(fetched) == 3
+        unknown = found_by_another_process("owner/other", endpoint, home)
+        assert "cannot fetch owner/other from the Hugging Face hub" in unknown.stderr
+    without_network = found_by_another_process("owner/model", endpoint, home)
+    assert without_network.stdout == first.stdout
 
 
 def test_a_directory_without_weights_or_configuration_is_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 
 from vsr.training.identifiers import entries
 from vsr.training.labels import PII_TYPES
-from vsr.training.personal import SHAPES, SLOT, TEXTS, VALUES, fill, personal
+from vsr.training.personal import SHAPES, SLOT, TEXTS, VALUES, fill, personal, places
 
 
 def test_the_same_seed_makes_the_same_rows() -> None:
@@ -77,3 +77,24 @@ def test_machine_times_in_logs_are_neither_right_nor_wrong() -> None:
     ignored = [row for row in personal(1, 4000) if row.ignored]
     assert ignored
     assert all(kind in ("stamp", "hours") for row in ignored for _, _, kind in row.ignored)
+
+
+def test_an_address_ends_before_words_that_say_near_it() -> None:
+    rows = [row for row in places(1) if row.stratum.endswith("/address")]
+    values = [row.text[a:b] for row in rows for a, b, kind in row.spans if kind == "STREET_ADDRESS"]
+    assert len(values) >= 1500
+    assert not [v for v in values if v.endswith(("附近", "对面", "旁边", "那边", "门口"))]
+    assert not [v for v in values if v.startswith(("地址", "位于", "在"))]
+
+
+def test_names_of_places_alone_are_no_addresses() -> None:
+    rows = [row for row in places(1) if row.stratum.endswith("/place")]
+    assert len(rows) > 200
+    assert not any(row.spans for row in rows)
+
+
+def test_number_plates_are_marked_whole() -> None:
+    rows = [row for row in places(1) if row.stratum.endswith("/plate")]
+    assert len(rows) > 300
+    assert all(any(kind == "OTHER_ID" for _, _, kind in row.spans) for row in rows)
+    assert not any(SLOT.search(row.text) or "PLATE" in row.text for row in rows)

@@ -9,18 +9,12 @@ import numpy as np
 import pytest
 
 from vsr.errors import SelectorError
-from vsr.selection.learned.artifact import Artifact, Manifest
-from vsr.training.outcomes import (
-    Row,
-    groups,
-    model_names,
-    outcome_table,
-    read_outcomes,
-    without_copies,
-)
+from vsr.selection.learned.artifact import FORMAT, Artifact, Manifest
+from vsr.training.outcomes import Row, groups, model_names, outcome_table, read_outcomes
 from vsr.training.question_features import Features
 from vsr.training.selector_measure import accuracy_curve, by_category, make_pair, oracle, summarise
 from vsr.training.selector_report import measure
+from vsr.training.selector_table import markdown, tables
 
 ROWS = [
     Row("easy 1", {"strong": 1, "weak": 1}, "a", source="x"),
@@ -65,32 +59,59 @@ def features(rows: np.ndarray[tuple[int, int], np.dtype[np.float32]], bundle: st
     return Features(rows, np.ones(len(rows), np.int64), 2, (), bundle)
 
 
-def hardness_artifact() -> Artifact:
-    manifest = Manifest(1, "difficulty", "b", 2, (), (), {}, "", {"models": ["weak"]})
+HARD_LAST = np.array([[0, 0.1], [0, 0.2], [0, 0.8], [0, 0.9]], np.float32)
+
+
+def hardness_artifact(path: str = "one", sign: int = 1) -> Artifact:
+    manifest = Manifest(FORMAT, "difficulty", "b", 2, (), (), {}, "", {"models": ["weak"]})
     arrays = {
         "mean": np.zeros(2, np.float32),
         "scale": np.ones(2, np.float32),
-        "weights": np.array([0, 1], np.float32),
-        "quantiles": np.linspace(0, 1, 11, dtype=np.float32),
+        "weights": np.array([0, sign], np.float32),
+        "quantiles": np.linspace(-1, 1, 41, dtype=np.float32),
     }
-    return Artifact(Path(), manifest, arrays)
+    return Artifact(Path(path), manifest, arrays)
 
 
 def test_a_report_goes_source_by_source_and_says_which_models_were_seen() -> None:
-    table = np.array([[0, 0.1], [0, 0.2], [0, 0.8], [0, 0.9]], np.float32)
-    report = measure(hardness_artifact(), ROWS, features(table), {"strong": 10.0, "weak": 1.0})
+    report = measure([hardness_artifact()], ROWS, features(HARD_LAST), {"strong": 10.0, "weak": 1.0})
     assert [part.source for part in report.parts] == ["x", "y", "all"]
     assert report.seen_models == ("weak",)
     whole = report.parts[-1]
     assert (whole.strong_accuracy, whole.weak_accuracy, whole.oracle_accuracy) == (1.0, 0.5, 1.0)
-    assert whole.rankings[0].share_for_half == 0.25
-    assert whole.costs["half the gap"] == pytest.approx(1 + 0.25 * 9)
-    assert whole.curves["selector"][0] == (0.0, 0.5)
+    shares = {one.name: (one.share_for_half, one.share_for_four_fifths) for one in whole.rankings}
+    assert shares["difficulty"] == (0.25, 0.5)
+    assert shares["random mixing"] == (0.5, 1.0)  # of four rows: the first share from .8 on
+    assert list(whole.costs["difficulty"]) == pytest.approx([1 + 0.25 * 9, 1 + 0.5 * 9])
+    assert whole.curves["difficulty"][0] == (0.0, 0.5)
+
+
+def test_selectors_of_one_kind_are_told_apart_by_their_directories() -> None:
+    pair = [hardness_artifact("right"), hardness_artifact("wrong", -1)]
+    report = measure(pair, ROWS, features(HARD_LAST), {})
+    assert report.selectors == ("right", "wrong")
+    right, wrong = report.parts[-1].rankings[:2]
+    assert right.share_for_half < wrong.share_for_half
+
+
+def test_tables_show_prices_only_where_there_are_any() -> None:
+    priced = tables(measure([hardness_artifact()], ROWS, features(HARD_LAST), {"strong": 10, "weak": 1}))
+    plain = tables(measure([hardness_artifact()], ROWS, features(HARD_LAST), {}))
+    assert list(priced[-1].rows[0][-2:]) == ["3.25", "5.5"]
+    for table in (*priced, *plain):
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    assert len(priced[0].header) == len(plain[0].header) + 2
+
+
+def test_a_report_as_markdown_has_a_table_for_each_source() -> None:
+    page = markdown(measure([hardness_artifact()], ROWS, features(HARD_LAST), {}))
+    assert page.count("| ranking |") == 3
+    assert "**all: 4 rows, strong 1.000, weak 0.500, oracle 1.000**" in page
 
 
 def test_a_selector_of_another_bundle_is_not_measured() -> None:
-    with pytest.raises(SelectorError, match="trained on bundle b"):
-        measure(hardness_artifact(), ROWS, features(np.zeros((4, 2), np.float32), "c"), {})
+    with pytest.raises(SelectorError, match="selector one was trained on bundle b"):
+        measure([hardness_artifact()], ROWS, features(np.zeros((4, 2), np.float32), "c"), {})
 
 
 # ---------------------------------------------------------------- rows
@@ -108,13 +129,6 @@ def test_rows_are_read_and_a_wrong_one_is_named(tmp_path: Path) -> None:
     file.write_text(json.dumps(good | {"correct": {"a": 2}}))
     with pytest.raises(SelectorError, match="between 0 and 1"):
         read_outcomes(file)
-
-
-def test_a_question_counts_as_a_copy_whatever_its_options_and_case() -> None:
-    train = [Row("What is 2+2?", {"a": 1}), Row("Another", {"a": 1})]
-    held_out = [Row("what is  2 + 2 ?\nA. 3\nB. 4", {"a": 1})]
-    kept, dropped = without_copies(train, held_out)
-    assert ([row.prompt for row in kept], dropped) == (["Another"], 1)
 
 
 def test_rows_of_a_subject_and_copies_of_a_question_are_one_group() -> None:

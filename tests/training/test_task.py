@@ -26,8 +26,9 @@ from vsr.encoder.imported.model import (
 from vsr.errors import BundleError
 from vsr.models.directory import verify
 from vsr.models.importing import Wish, import_model
-from vsr.training.task import TaskSettings, fine_tune
+from vsr.training.task import TaskSettings, fine_tune, main
 from vsr.training.task_data import TaskName
+from vsr.training.task_model import adapted
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
 
@@ -119,6 +120,43 @@ def test_a_jailbreak_model_knows_which_label_means_risk(tmp_path: Path) -> None:
     merged = trained(base, "jailbreak", rows, tmp_path / "out", epochs=1)
     folder = import_model(Wish(str(merged), "jailbreak", "mine"), tmp_path / "mine")
     assert folder.manifest.positive == ("jailbreak",)
+
+
+def test_a_base_with_a_head_for_other_labels_gets_a_new_one(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "sequence", ("three", "other", "labels"))
+    merged = trained(base, "domain", class_rows(), tmp_path / "out", epochs=1)
+    assert json.loads((merged / "config.json").read_text())["id2label"] == {"0": "law", "1": "math"}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "new"),
+    [
+        ("bert", ["classifier"]),
+        ("roberta", ["classifier"]),
+        ("deberta-v2", ["classifier", "pooler.dense"]),
+        ("modernbert", ["classifier", "head.dense", "head.norm"]),
+    ],
+)
+def test_what_the_base_lacks_is_trained_whole_and_kept_with_the_adapter(
+    architecture: str, new: list[str], tmp_path: Path
+) -> None:
+    base = write_checkpoint(tmp_path / "base", architecture, "embedding")
+    model = adapted(base, "domain", ("law", "math"), rank=2)
+    assert set(model.peft_config["default"].modules_to_save) - {"score"} == set(new)
+    targets = model.peft_config["default"].target_modules
+    assert targets
+    assert not any(target.startswith(tuple(new)) for target in targets)
+
+
+def test_a_name_that_is_taken_is_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path))
+    (tmp_path / "taken").mkdir()
+    flags = "--task domain --base none --data none.jsonl --out none --import taken"
+    monkeypatch.setattr("sys.argv", ["vsr train", *flags.split()])
+    with pytest.raises(BundleError, match="taken exists; remove it"):
+        main()
 
 
 def test_one_label_is_nothing_to_learn(tmp_path: Path) -> None:

@@ -82,6 +82,30 @@ def test_a_missing_file_an_empty_one_and_no_datasets_package(
         read_examples(["owner/name"], "domain")
 
 
+@pytest.mark.parametrize("saved_as", ["one split", "splits", "parquet"])
+def test_a_directory_that_the_datasets_library_has_saved_is_read_with_its_labels_names(
+    tmp_path: Path, saved_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("datasets", reason="not among what VSR installs")
+    monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    features = library.Features(text=library.Value("string"), label=library.ClassLabel(names=["law", "math"]))
+    rows = library.Dataset.from_dict({"text": ["积分", "the court"], "label": [1, 0]}, features=features)
+    folder = tmp_path / "data"
+    if saved_as == "parquet":
+        folder.mkdir()
+        rows.to_parquet(folder / "train.parquet")
+    else:
+        (rows if saved_as == "one split" else library.DatasetDict({"train": rows})).save_to_disk(folder)
+    examples = read_examples([str(folder)], "domain")
+    assert [(example.text, example.label) for example in examples] == [("积分", "math"), ("the court", "law")]
+
+
+def test_a_data_set_without_the_split_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="not among what VSR installs")
+    with pytest.raises(BundleError, match=r"cannot load the split train of the data set .*local file"):
+        read_examples([str(tmp_path)], "domain")
+
+
 def test_the_split_keeps_groups_together_and_the_labels_shares() -> None:
     examples = [
         TaskExample(f"{label} {number} {copy}", f"{label} {number}", label)

@@ -11,8 +11,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from tests.encoder.tiny_bundle import passage, tokenizer_file  # noqa: E402
+from vsr.encoder.backend import Floats  # noqa: E402
 from vsr.encoder.bundle import load_bundle  # noqa: E402
 from vsr.encoder.encoder import Encoder  # noqa: E402
+from vsr.encoder.heads import softmax  # noqa: E402
+from vsr.encoder.manifest import Heads, parse_manifest  # noqa: E402
 from vsr.encoder.openvino import OpenVINOBackend  # noqa: E402
 from vsr.encoder.torch import TorchBackend  # noqa: E402
 from vsr.errors import BundleError  # noqa: E402
@@ -50,31 +53,55 @@ def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def heads(folder: Path) -> Heads:
+    write_manifest(folder, "1", "openvino-fp32", Calibration(), golden_outputs(folder, GOLDEN))
+    return parse_manifest((folder / "vsr.json").read_bytes()).heads
+
+
 @pytest.mark.parametrize("rows", [slice(0, 2), slice(0, 1), slice(1, 2)], ids=["padded", "whole", "masked"])
-def test_torch_openvino_and_transformers_agree(network: Network, folder: Path, rows: slice) -> None:
+def test_torch_and_transformers_agree(network: Network, folder: Path, heads: Heads, rows: slice) -> None:
     ids, mask = IDS[rows], MASK[rows]
-    mine = TorchBackend(folder, device="cpu").infer(ids, mask)
-    other = OpenVINOBackend(folder / "openvino_model.xml", 32).infer(ids, mask)
+    mine = TorchBackend(folder, heads, device="cpu").infer(ids, mask)
     with torch.no_grad():
         truth = network(torch.from_numpy(ids), torch.from_numpy(mask))
     for name, expected in zip(("domain", "jailbreak", "pii", "embedding"), truth, strict=False):
-        wanted, got, graph = expected.numpy(), getattr(mine, name), getattr(other, name)
+        wanted, got = expected.numpy(), getattr(mine, name)
         if name == "pii":
-            wanted, got, graph = (values[mask == 1] for values in (wanted, got, graph))
+            wanted, got = wanted[mask == 1], got[mask == 1]
         assert np.abs(got - wanted).max() < 1e-4
-        # the graph's weights are kept in half precision
-        assert np.abs(graph - wanted).max() < 2e-2
 
 
-def test_weights_that_are_none_get_a_clear_error(folder: Path, tmp_path: Path) -> None:
+def test_torch_and_openvino_agree(folder: Path, heads: Heads) -> None:
+    torch_backend = TorchBackend(folder, heads, device="cpu")
+    backend = OpenVINOBackend(folder / "openvino_model.xml", 30, heads)
+    for row, length in enumerate(MASK.sum(axis=1)):
+        ids, mask = IDS[row : row + 1], MASK[row : row + 1]
+        mine, graph = torch_backend.infer(ids, mask), backend.infer(ids, mask)
+        for name in ("domain", "jailbreak", "embedding"):
+            # the graph's weights are kept in half precision
+            assert np.abs(getattr(graph, name) - getattr(mine, name)).max() < 2e-2
+        assert np.abs(graph.pii[:, :length] - mine.pii[:, :length]).max() < 2e-2
+        assert np.abs(graph.probabilities[:, :length] - mine.probabilities[:, :length]).max() < 1e-2
+        lead = mine.probabilities[:, :length] - np.sort(_of_types(mine.pii, heads))[:, :length, -2]
+        assert (graph.types[:, :length] == mine.types[:, :length])[lead > 1e-2].all()
+
+
+def _of_types(logits: Floats, heads: Heads) -> Floats:
+    """The probabilities of all types of each token."""
+    tags = softmax(logits, heads.pii.temperature)
+    return tags[:, :, 1::2] + tags[:, :, 2::2]
+
+
+def test_weights_that_are_none_get_a_clear_error(folder: Path, heads: Heads, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(BundleError, match="are not those of a bundle"):
-        TorchBackend(tmp_path)
+        TorchBackend(tmp_path, heads)
 
 
+@pytest.mark.usefixtures("heads")
 async def test_a_bundle_for_torch_starts_and_reads(folder: Path, tmp_path: Path) -> None:
-    write_manifest(folder, "1", "openvino-fp32", Calibration(), golden_outputs(folder, GOLDEN))
     torch_bundle(folder, folder / "vsr.json", tmp_path)
     bundle = load_bundle(tmp_path)
     assert bundle.engine == "torch"

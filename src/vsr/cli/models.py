@@ -82,10 +82,12 @@ def import_(
 
     try:
         from vsr.models.importing import Wish, import_model
+        from vsr.models.quiet import quieten
     except ImportError as error:
         complain(f"importing needs {error.name or 'packages'}: pip install 'vsr-router[train]'")
         raise typer.Exit(1) from None
     path = out or model_path(models_dir or default_directory(), name)
+    quieten()
     wish = Wish(source, kind, name, labels, tuple(positive or ()), base, window, int8)
     _tell(import_model(wish, path), json)
 
@@ -108,16 +110,16 @@ def list_(models_dir: ModelsDir = None, json: Json = False) -> None:
 def show(name: Name, models_dir: ModelsDir = None, json: Json = False) -> None:
     """What is known about one model, its comparison with the original included."""
     from vsr.encoder.imported.folder import load_folder
-    from vsr.models.directory import default_directory, model_path
+    from vsr.models.directory import default_directory, found_path
 
-    _tell(load_folder(model_path(models_dir or default_directory(), name)), json)
+    _tell(load_folder(found_path(models_dir or default_directory(), name)), json)
 
 
 def verify(name: Name, models_dir: ModelsDir = None) -> None:
     """Hash a model's files again and compare its golden outputs on this machine."""
     from vsr.models import directory
 
-    folder = directory.verify(directory.model_path(models_dir or directory.default_directory(), name))
+    folder = directory.verify(directory.found_path(models_dir or directory.default_directory(), name))
     files, golden = len(folder.manifest.files), len(folder.manifest.golden)
     print(f"{folder.manifest.name}: {files} files and {golden} golden outputs are as recorded")
 
@@ -131,7 +133,7 @@ def export(
     from vsr.models import directory
 
     path = Path(name) if Path(name).is_dir() else None
-    path = path or directory.model_path(models_dir or directory.default_directory(), name)
+    path = path or directory.found_path(models_dir or directory.default_directory(), name)
     print(directory.export(path, out))
 
 

@@ -57,13 +57,20 @@ def model_path(directory: Path, name: str) -> Path:
     return directory / name
 
 
+def found_path(directory: Path, name: str) -> Path:
+    """`model_path` of a model that is there. Raises BundleError with the names of those that are."""
+    path = model_path(directory, name)
+    if path.is_dir():
+        return path
+    if path != directory / name:
+        raise BundleError(f"there is no directory {name}")
+    names = ", ".join(folder.name for folder in _folders(directory)) or "none"
+    raise BundleError(f"there is no model {name} in {directory}; there are: {names}")
+
+
 def entries(directory: Path) -> list[Entry]:
     """Every model in the directory, by name; none if there is no such directory."""
-    if not directory.is_dir():
-        return []
-    return [
-        _entry(path) for path in sorted(directory.iterdir()) if path.is_dir() and path.name[0] not in "._"
-    ]
+    return [_entry(path) for path in _folders(directory)]
 
 
 def verify(path: Path) -> ImportedFolder:
@@ -90,6 +97,12 @@ def export(path: Path, out: Path) -> Path:
         made = _packed(folder, Path(scratch) / "packed", out.name) if _is_tar(out) else folder
         made.rename(out)
     return out
+
+
+def _folders(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        return []
+    return [path for path in sorted(directory.iterdir()) if path.is_dir() and path.name[0] not in "._"]
 
 
 def _entry(path: Path) -> Entry:

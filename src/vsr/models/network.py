@@ -6,6 +6,7 @@ base. Nothing is converted or compared here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ CLASSES = {
 }
 ATTENTION = "eager"
 """Traced as plain matrix products, which OpenVINO fuses itself; every architecture has it."""
-HARMLESS = ("position_ids", "pooler.", "lm_head", "predictions")
-"""Weights that may be missing: computed, or not part of the answer."""
+HARMLESS = ("position_ids", "lm_head", "predictions")
+"""Weights that may be missing: computed, or not part of the answer, as a pooler is for all but sequences."""
 
 
 class Classifier(nn.Module):
@@ -73,6 +74,7 @@ def load_network(source: Source, task: Task, labels: int) -> nn.Module:
             use_safetensors=True,
             local_files_only=True,
             dtype=torch.float32,
+            ignore_mismatched_sizes=source.adapter is not None,  # the adapter brings a head of its own
             output_loading_info=True,
             **options,
         )
@@ -80,10 +82,16 @@ def load_network(source: Source, task: Task, labels: int) -> nn.Module:
         if "size mismatch" in str(error).lower() or "mismatch" in str(error).lower():
             raise BundleError(f"{source.model} has another number of labels than {labels}") from None
         raise
-    if source.adapter is None:
-        _demand_complete(source, task, set(report["missing_keys"]))
-    else:
-        model = _with_adapter(model, source.adapter, task)
+    missing = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    harmless = HARMLESS if task == "sequence" else (*HARMLESS, "pooler.")
+    lost = sorted(name for name in missing if not any(part in name for part in harmless))
+    if source.adapter is not None:
+        model = _with_adapter(model, source.adapter, task, lost)
+    elif lost:
+        raise BundleError(
+            f"{source.model} has no trained {task} head (no weights for {lost[0]}): it is not a checkpoint "
+            "for this task; fine-tune it with `vsr train --task`"
+        )
     model.eval()
     return Embedding(model, pooling_of(source.model)) if task == "embedding" else Classifier(model)
 
@@ -136,21 +144,17 @@ def pooling_of(folder: Path) -> str:
     raise BundleError(f"{folder}: only mean and cls pooling are supported")
 
 
-def _demand_complete(source: Source, task: Task, missing: set[str]) -> None:
-    lost = sorted(name for name in missing if not any(part in name for part in HARMLESS))
-    if lost:
-        raise BundleError(
-            f"{source.model} has no trained {task} head (no weights for {lost[0]}): it is not a checkpoint "
-            "for this task; fine-tune it with `vsr train --task`"
-        )
-
-
-def _with_adapter(model: nn.Module, adapter: Path, task: Task) -> nn.Module:
+def _with_adapter(model: nn.Module, adapter: Path, task: Task, missing: Sequence[str]) -> nn.Module:
+    """missing: weights that the base lacks, which the adapter must bring, or they would be random."""
     from peft import PeftModel  # slow to import, and only adapters need it
     from safetensors import safe_open
 
     with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
         names = list(file.keys())
-    if task != "embedding" and not any("lora_" not in name for name in names):
-        raise BundleError(f"{adapter} has no trained {task} head beside its LoRA weights: import it merged")
+    lost = [name for name in missing if not any(brought.endswith(f".{name}") for brought in names)]
+    if lost:
+        raise BundleError(
+            f"{adapter} has no trained {task} head beside its LoRA weights (neither it nor the base has "
+            f"{lost[0]}): import it merged"
+        )
     return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()

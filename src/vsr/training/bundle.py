@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
-WINDOW_TOKENS = 126
-WINDOW_STRIDE = 94
+WINDOW_TOKENS = 134
+WINDOW_STRIDE = 108
 HASHED = ("openvino_model.bin", "openvino_model.xml", "tokenizer.json", "config.json")
 
 GOLDEN = (

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vsr.evaluation.inputs import json_lines
 from vsr.evaluation.metrics import SpanCount, threshold_at
 from vsr.evaluation.reading import read_texts
-from vsr.training.bundle import Calibration, OperatingPoint, Output, softmax
+from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
 from vsr.training.examples import free_tags, tags_of, task_of
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
@@ -47,7 +47,7 @@ FEWEST_SPANS = 10
 def temperatures(folder: Path, work: Path) -> Calibration:
     """Temperatures by held-out likelihood; thresholds stay loose."""
     rows = list(read_rows(work / "held.jsonl"))
-    engine = Engine(folder, tokens=126)
+    engine = Engine(folder, tokens=WINDOW_TOKENS)
     domain = _sample([r for r in rows if r.domain], 2400)
     guard = _sample([r for r in rows if r.jailbreak and task_of(r) == "guard"], 1600)
     pii = _sample([r for r in rows if r.spans], 900)
@@ -185,8 +185,7 @@ def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> lis
     for _ in range(count):
         texts = chance.choice(sources)
         parts: list[str] = []
-        # a window advances by 94 tokens
-        while sum(map(_tokens, parts)) < windows * 94 - 60:
+        while sum(map(_tokens, parts)) < windows * WINDOW_STRIDE - 60:
             parts.append(chance.choice(texts))
         made.append("\n\n".join(parts))
     return made
@@ -200,8 +199,8 @@ def _tokens(text: str) -> int:
 
 def _risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:
     readings = read_texts(bundle, texts, "system" if role == "system" else "user")
-    # a disguised stretch is read twice; the operating points are for what stands there
-    return [max((w.risk for w in r.jailbreak if not w.disguise), default=0.0) for r in readings]
+    # a disguised stretch is read besides; the operating points are for the passages, once each
+    return [max((w.risk for w in r.jailbreak if not w.beside), default=0.0) for r in readings]
 
 
 def _sample(rows: Sequence[T], count: int) -> list[T]:

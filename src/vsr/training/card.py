@@ -10,6 +10,7 @@ from typing import Any
 
 from vsr.evaluation.markdown import markdown
 from vsr.evaluation.tables import Report
+from vsr.training.bundle import WINDOW_TOKENS
 
 CARD = """\
 ---
@@ -27,12 +28,13 @@ that could be checked, and whether it is feedback on an answer before it (satisf
 wrong answer, wants something different, or none).
 
 Made by `python -m vsr.training`: LoRA on all linear layers, {new_rows} new embeddings for Chinese
-characters (first aligned with English glosses of CC-CEDICT), merged, quantised by NNCF to int8, calibrated
-on held-out groups of the training sources. Version {version}, manifest SHA-256 `{digest}`.
+characters (first aligned with English glosses of CC-CEDICT), merged, averaged with the aligned weights,
+quantised by NNCF to int8, calibrated on held-out groups of the training sources. Version {version}, manifest
+SHA-256 `{digest}`.
 
 ## Limits
 
-It reads windows of 126 tokens. It was trained on English and Chinese; other languages occur among the
+It reads windows of {window} tokens. It was trained on English and Chinese; other languages occur among the
 guard's rows only. The jailbreak head looks for injections and jailbreaks, not for harmful requests as
 such. Positives are mostly composed of a few hundred phrases: expect less on attacks of a new make. The PII
 head proposes spans; structured identifiers want a validator beside it.
@@ -64,6 +66,7 @@ def write_card(bundle: Path, work: Path, report: Report) -> None:
         version=report["bundle"],
         digest=report["digest"],
         new_rows=f"{added:,}",
+        window=WINDOW_TOKENS,
         tables=markdown(report),
         data=data_table(prepared),
     )

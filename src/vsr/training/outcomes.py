@@ -69,14 +69,6 @@ def _row(line: str, where: str) -> Row:
     return row
 
 
-def without_copies(rows: Iterable[Row], held_out: Iterable[Row]) -> tuple[list[Row], int]:
-    """`rows` without questions that are also in `held_out`, and how many those were."""
-    known = {row.normalised for row in held_out}
-    given = list(rows)
-    kept = [row for row in given if row.normalised not in known]
-    return kept, len(given) - len(kept)
-
-
 def model_names(rows: Sequence[Row], excluded: Iterable[str] = ()) -> tuple[str, ...]:
     names = {name: None for row in rows for name in row.correct}
     return tuple(name for name in names if name not in set(excluded))

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.facts import Leaf, Passage, Readings
 from vsr.selection.learned.predict import feature_row
-from vsr.selection.surface import NAMES, features
+from vsr.selection.surface import features
 from vsr.training.outcomes import Row
 
 AT_ONCE: Final = 64
@@ -40,6 +40,10 @@ class Features:
     domains: tuple[str, ...]
     bundle: str
 
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Features:
+        """Those of some prompts."""
+        return replace(self, rows=self.rows[chosen], tokens=self.tokens[chosen])
+
 
 def cache_directory() -> Path:
     return Path(tempfile.gettempdir()) / "vsr-selection"
@@ -48,30 +52,30 @@ def cache_directory() -> Path:
 def read_features(
     rows: Sequence[Row], bundle: Path, cache: Path, progress: Progress = lambda done, total: None
 ) -> Features:
-    """Raises BundleError. The cache is keyed by bundle and texts; no text is kept in it."""
+    """Raises BundleError. The cache is keyed by bundle and texts; it holds what the encoder read, no text."""
     loaded = load_bundle(bundle)
     domains = tuple(loaded.manifest.heads.domain.labels)
-    digest = hashlib.sha256(repr((loaded.digest, domains, NAMES)).encode())
+    digest = hashlib.sha256(repr((loaded.digest, domains)).encode())
     for row in rows:
         digest.update(hashlib.sha256(row.prompt.encode("utf-8", "surrogatepass")).digest())
     file = cache / f"{digest.hexdigest()[:32]}.npz"
     if file.exists():
         with np.load(file, allow_pickle=False) as stored:
-            table, tokens = stored["rows"], stored["tokens"]
+            read, tokens = stored["read"], stored["tokens"]
     else:
         readings = asyncio.run(_read(loaded, rows, progress))
-        table = np.array(
-            [_features(one, domains, row) for one, row in zip(readings, rows, strict=True)], np.float32
-        )
+        read = np.array([_features(one, domains) for one in readings])
         tokens = np.array([one.coverage.tokens for one in readings], np.int64)
         cache.mkdir(parents=True, exist_ok=True)
-        np.savez(file, rows=table, tokens=tokens)
+        np.savez(file, read=read, tokens=tokens)
+    surface = np.array([features(row.prompt) for row in rows], np.float32)
+    table = np.hstack([read, surface])
     return Features(table, tokens, loaded.manifest.heads.embedding.dimension, domains, loaded.digest)
 
 
-def _features(readings: Readings, domains: tuple[str, ...], row: Row) -> NDArray[np.float32]:
+def _features(readings: Readings, domains: tuple[str, ...]) -> NDArray[np.float32]:
     assert readings.embedding is not None, "every row has a prompt"
-    return feature_row(readings.embedding, readings.domain, domains, features(row.prompt))
+    return feature_row(readings.embedding, readings.domain, domains, ())
 
 
 async def _read(bundle: Bundle, rows: Sequence[Row], progress: Progress) -> list[Readings]:

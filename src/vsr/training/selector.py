@@ -19,8 +19,8 @@ from sklearn.model_selection import GroupKFold
 
 from vsr.errors import SelectorError
 from vsr.selection.learned.artifact import FORMAT, Array, Artifact, Kind, Manifest
-from vsr.selection.learned.predict import qualities
-from vsr.training.question_features import Features
+from vsr.selection.learned.predict import qualities_of_many
+from vsr.training.question_features import Features, Progress
 from vsr.training.selector_fits import QUANTILES, SHRINKAGE, Arrays, Fit, candidates, ridge
 
 FOLDS: Final = 5
@@ -41,15 +41,20 @@ def train(
     models: Sequence[str],
     groups: NDArray[np.int64],
     report: Mapping[str, object],
+    progress: Progress = lambda done, total: None,
 ) -> Trained:
-    """outcomes: shape (rows, models). Raises SelectorError if there is too little to split."""
+    """outcomes: shape (rows, models). progress: is told how many of how many candidates are tried. Raises
+    SelectorError if there is too little to split."""
     if len(set(groups.tolist())) < FOLDS:
         raise SelectorError(f"there must be at least {FOLDS} subjects (or questions) to split by")
     folds: Folds = list(GroupKFold(FOLDS).split(outcomes, groups=groups))
     if kind == "difficulty":
         return _difficulty(features, outcomes, folds, report)
     fits = candidates(kind)
-    held_out = {name: _out_of_fold(kind, fit, features, outcomes, folds) for name, fit in fits.items()}
+    held_out: dict[str, Array] = {}
+    for name, fit in fits.items():
+        progress(len(held_out), len(fits))
+        held_out[name] = _out_of_fold(kind, fit, features, outcomes, folds)
     losses = {name: float(np.nanmean((table - outcomes) ** 2)) for name, table in held_out.items()}
     best = min(losses, key=losses.__getitem__)
     arrays, settings = fits[best](features.rows, outcomes, features.dimension)
@@ -94,7 +99,7 @@ def predict(trained: Trained, rows: Array) -> Array:
     """P(good answer), shape (rows, models), by the very code that serves."""
     arrays = {name: np.asarray(array, np.float32) for name, array in trained.arrays.items()}
     artifact = Artifact(Path(), trained.manifest, arrays)
-    return np.array([qualities(artifact, row) for row in rows], dtype=np.float32)
+    return qualities_of_many(artifact, rows)
 
 
 def _choices(predicted: Array, outcomes: Array) -> dict[str, float]:

@@ -16,8 +16,8 @@ def draw(report: Report, file: Path) -> None:
     figure = Figure(figsize=(6 * len(report.parts), 5), layout="constrained")
     for axes, part in zip(figure.subplots(1, len(report.parts), squeeze=False)[0], report.parts, strict=True):
         for name, points in part.curves.items():
-            axes.plot([share for share, _ in points], [accuracy for _, accuracy in points], label=name)
-        axes.plot([0, 1], [part.weak_accuracy, part.strong_accuracy], "k--", label="random mixing")
+            style = "k--" if name == "random mixing" else "-"
+            axes.plot([share for share, _ in points], [accuracy for _, accuracy in points], style, label=name)
         axes.set(title=part.source, xlabel="share of calls to the strong model", ylabel="accuracy")
         axes.legend()
     figure.savefig(file)

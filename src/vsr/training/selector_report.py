@@ -1,4 +1,4 @@
-"""What `vsr evaluate-selection` reports: a trained selector on a file of outcomes, source by source.
+"""What `vsr evaluate-selection` reports: trained selectors on a file of outcomes, source by source.
 
 The two models of a file that are furthest apart are the strong and the weak one. A selector that has not
 seen them ranks questions by how hard they look: `difficulty` by its own score, the others by how seldom
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vsr.errors import SelectorError
 from vsr.selection.learned.artifact import Artifact
-from vsr.selection.learned.predict import difficulty, qualities
+from vsr.selection.learned.predict import difficulty, qualities_of_many
 from vsr.training.outcomes import Row, model_names, outcome_table
 from vsr.training.question_features import Features
 from vsr.training.selector_measure import (
@@ -37,8 +37,8 @@ Curve = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One source. curves: (share of calls to the strong model, accuracy). costs: the mean price of a call
-    at the shares of the selector's half and four fifths of the gap, and of each model alone."""
+    """One source. curves: (share of calls to the strong model, accuracy). costs: by ranking, the mean price
+    of a call where half and where four fifths of the gap are recovered; empty without prices."""
 
     source: str
     rows: int
@@ -47,14 +47,16 @@ class Part:
     oracle_accuracy: float
     rankings: tuple[Summary, ...]
     curves: Mapping[str, Curve]
-    costs: Mapping[str, float]
+    costs: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """seen_models: those of the pair whose outcomes the selector was trained on."""
+    """bundle: digest of the one that read the prompts. seen_models: those of the pair whose outcomes a
+    selector was trained on."""
 
-    selector: str
+    selectors: tuple[str, ...]
+    bundle: str
     strong: str
     weak: str
     seen_models: tuple[str, ...]
@@ -62,45 +64,66 @@ class Report:
 
 
 def measure(
-    artifact: Artifact, rows: Sequence[Row], features: Features, prices: Mapping[str, float]
+    artifacts: Sequence[Artifact], rows: Sequence[Row], features: Features, prices: Mapping[str, float]
 ) -> Report:
     """Raises SelectorError if bundle or outcomes do not fit."""
-    if artifact.manifest.bundle != features.bundle:
-        raise SelectorError(
-            f"the selector was trained on bundle {artifact.manifest.bundle[:12]}, and this one is "
-            f"{features.bundle[:12]}: train it again or name its bundle with --bundle"
-        )
+    for one in artifacts:
+        _check_bundle(one, features)
     names = model_names(rows)
     if len(names) < 2:
         raise SelectorError("the outcomes must be of at least two models")
-    scores = hardness(artifact, features)
     pair, both = make_pair(outcome_table(rows, names), names, [row.category for row in rows])
     known = [row for row, kept in zip(rows, both, strict=True) if kept]
+    scores = {name: hardness(one, features)[both] for name, one in _named(artifacts).items()}
     sources = list(dict.fromkeys(row.source for row in known))
     parts = [
-        _part(source or "all", np.array([row.source == source for row in known]), scores[both], pair, prices)
+        _part(source or "all", np.array([row.source == source for row in known]), scores, pair, prices)
         for source in sources
     ]
     if len(sources) > 1:
-        parts.append(_part("all", np.ones(len(known), dtype=bool), scores[both], pair, prices))
-    trained = artifact.manifest.report.get("models", ())
-    seen = tuple(
-        name
-        for name in (pair.strong_name, pair.weak_name)
-        if name in artifact.manifest.models or (isinstance(trained, list) and name in trained)
-    )
-    return Report(artifact.manifest.kind, pair.strong_name, pair.weak_name, seen, tuple(parts))
+        parts.append(_part("all", np.ones(len(known), dtype=bool), scores, pair, prices))
+    seen = _seen(artifacts, (pair.strong_name, pair.weak_name))
+    return Report(tuple(scores), features.bundle, pair.strong_name, pair.weak_name, seen, tuple(parts))
+
+
+def _check_bundle(artifact: Artifact, features: Features) -> None:
+    if artifact.manifest.bundle != features.bundle:
+        raise SelectorError(
+            f"selector {artifact.path} was trained on bundle {artifact.manifest.bundle[:12]}, and this one "
+            f"is {features.bundle[:12]}: train it again or name its bundle with --bundle"
+        )
+
+
+def _named(artifacts: Sequence[Artifact]) -> dict[str, Artifact]:
+    """By kind; by directory where several are of one kind."""
+    kinds = [one.manifest.kind for one in artifacts]
+    return {
+        one.manifest.kind if kinds.count(one.manifest.kind) == 1 else str(one.path): one for one in artifacts
+    }
+
+
+def _seen(artifacts: Sequence[Artifact], models: Sequence[str]) -> tuple[str, ...]:
+    known: set[object] = set()
+    for one in artifacts:
+        trained = one.manifest.report.get("models", ())
+        known |= {*one.manifest.models, *(trained if isinstance(trained, list) else ())}
+    return tuple(name for name in models if name in known)
 
 
 def hardness(artifact: Artifact, features: Features) -> Array:
     """One score a row, higher for questions on which a strong model is worth its price."""
     if artifact.manifest.kind == "difficulty":
         return np.array([difficulty(artifact, row) for row in features.rows])
-    return np.array([1 - float(qualities(artifact, row).mean()) for row in features.rows])
+    found: Array = 1 - qualities_of_many(artifact, features.rows).mean(axis=1, dtype=np.float64)
+    return found
 
 
 def _part(
-    source: str, rows: NDArray[np.bool_], scores: Array, whole: Pair, prices: Mapping[str, float]
+    source: str,
+    rows: NDArray[np.bool_],
+    scores: Mapping[str, Array],
+    whole: Pair,
+    prices: Mapping[str, float],
 ) -> Part:
     pair = Pair(
         whole.strong_name,
@@ -109,7 +132,12 @@ def _part(
         whole.weak[rows],
         tuple(name for name, kept in zip(whole.categories, rows, strict=True) if kept),
     )
-    rankings = {"selector": scores[rows], "category, seen": by_category(pair), "oracle": oracle(pair)}
+    rankings = {
+        **{name: values[rows] for name, values in scores.items()},
+        "random mixing": np.zeros(len(pair.strong)),
+        "category, seen": by_category(pair),
+        "oracle": oracle(pair),
+    }
     summaries = tuple(summarise(name, values, pair) for name, values in rankings.items())
     return Part(
         source=source,
@@ -119,7 +147,7 @@ def _part(
         oracle_accuracy=float(np.maximum(pair.strong, pair.weak).mean()),
         rankings=summaries,
         curves={name: _thinned(accuracy_curve(values, pair)) for name, values in rankings.items()},
-        costs=_costs(summaries[0], pair, prices),
+        costs=_costs(summaries, pair, prices),
     )
 
 
@@ -128,13 +156,16 @@ def _thinned(curve: Array) -> Curve:
     return tuple((float(place / (len(curve) - 1)), float(curve[place])) for place in places)
 
 
-def _costs(summary: Summary, pair: Pair, prices: Mapping[str, float]) -> dict[str, float]:
+def _costs(
+    summaries: Sequence[Summary], pair: Pair, prices: Mapping[str, float]
+) -> dict[str, tuple[float, float]]:
     strong, weak = prices.get(pair.strong_name), prices.get(pair.weak_name)
     if strong is None or weak is None:
         return {}
     return {
-        "strong alone": strong,
-        "weak alone": weak,
-        "half the gap": weak + summary.share_for_half * (strong - weak),
-        "four fifths of the gap": weak + summary.share_for_four_fifths * (strong - weak),
+        one.name: (
+            weak + one.share_for_half * (strong - weak),
+            weak + one.share_for_four_fifths * (strong - weak),
+        )
+        for one in summaries
     }

@@ -27,6 +27,7 @@ from vsr.errors import BundleError
 from vsr.models.directory import default_directory, model_path
 from vsr.models.importing import Wish, import_model
 from vsr.models.network import positions_of
+from vsr.models.quiet import quieten
 from vsr.models.source import base_directory
 from vsr.training.task_data import TaskExample, TaskName, class_weights, labels_of, read_examples, split
 from vsr.training.task_measure import measure
@@ -114,7 +115,8 @@ def _train(
                 schedule.step()
                 progress.advance(bar)
             figures = measure(model, tokenizer, held, settings.task, labels, tokens)
-            console.print(f"epoch {epoch}: loss of the last batch {loss.item():.3f}, held out {figures}")
+            told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items()) or "nothing"
+            console.print(f"epoch {epoch}: loss of the last batch {loss.item():.3f}; held out: {told}")
     return figures
 
 
@@ -159,11 +161,14 @@ def main() -> None:
     parser.add_argument("--import", dest="name", metavar="NAME", help="import the result under this name")
     given = vars(parser.parse_args())
     out, name = given.pop("out"), given.pop("name")
+    place = model_path(default_directory(), name) if name else None
+    if place and place.exists():
+        raise BundleError(f"{place} exists; remove it, or choose another name for --import")
+    quieten()
     merged = fine_tune(TaskSettings(**{**given, "data": tuple(given["data"])}), out)
     print(merged)
-    if name:
-        wish = Wish(str(merged), given["task"], name)
-        print(import_model(wish, model_path(default_directory(), name)).path)
+    if place:
+        print(import_model(Wish(str(merged), given["task"], name), place).path)
 
 
 if __name__ == "__main__":

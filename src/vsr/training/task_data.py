@@ -23,6 +23,8 @@ Span = tuple[int, int, str]
 """`text[start:end]` is an entity of this type."""
 
 FILES = (".jsonl", ".json", ".csv")
+SAVED = "state.json"
+"""In a directory that `Dataset.save_to_disk` has written."""
 WEIGHT_LIMIT = 10.0
 
 
@@ -113,19 +115,22 @@ def _json_row(line: str, where: str) -> Mapping[str, Any]:
 
 
 def _data_set(name: str) -> Iterator[Mapping[str, Any]]:
-    """`owner/name`, `owner/name:configuration`, the split `train`; labels as their names."""
+    """`owner/name` or `owner/name:configuration` of the hub, or a directory that `datasets` reads or has
+    saved. The split `train`; labels as their names."""
     try:
-        from datasets import ClassLabel, load_dataset
+        from datasets import ClassLabel, load_dataset, load_from_disk
     except ImportError:
         raise BundleError(
             f"{name} is neither a .jsonl, .json or .csv file nor can it be fetched: pip install datasets"
         ) from None
     where, _, configuration = name.partition(":")
     try:
-        rows = load_dataset(where, configuration or None, split="train")
+        saved = (Path(where) / SAVED).is_file()
+        rows = load_from_disk(where) if saved else load_dataset(where, configuration or None, split="train")
     except Exception as error:  # noqa: BLE001 - network, disk and server errors are of many families
         raise BundleError(
-            f"cannot load the data set {name} ({type(error).__name__}); without network give a local file"
+            f"cannot load the split train of the data set {name} ({type(error).__name__}); without network "
+            "give a local file or directory"
         ) from None
     kind = rows.features.get("label")
     for row in rows:

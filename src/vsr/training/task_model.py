@@ -5,7 +5,7 @@ Shapes: B texts, T tokens, L labels, H hidden. The architecture is whatever tran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,25 @@ NOTHING = -100
 CONTRAST = 0.05
 """Temperature of the softmax over a batch's positives."""
 HEADS = ("classifier", "score")
-"""Modules that are new for the task; they are trained whole, so no adapter goes into them."""
+"""Modules that are the task's own even if the base has them."""
 
 
 def adapted(base: Path, task: TaskName, labels: Sequence[str], rank: int, dropout: float = 0.05) -> Any:
-    """The base in float32 with adapters; only these and the head learn."""
+    """The base in float32 with adapters; only these, the head and what else the base lacks weights for learn.
+    All of these are saved with the adapter, or it could not be put on the base again."""
     made, kind = CLASSES[task]
     named = {"id2label": dict(enumerate(labels)), "label2id": {label: n for n, label in enumerate(labels)}}
     options: dict[str, Any] = named | {"num_labels": len(labels)} if labels else {}
-    model = made.from_pretrained(
-        base, use_safetensors=True, local_files_only=True, dtype=torch.float32, **options
+    model, loaded = made.from_pretrained(
+        base,
+        use_safetensors=True,
+        local_files_only=True,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a head for other labels
+        output_loading_info=True,
+        **options,
     )
-    heads = [name for name in HEADS if labels and hasattr(model, name)]
+    heads = new_modules(model, loaded) if labels else []
     config = LoraConfig(
         task_type=kind,
         r=rank,
@@ -55,13 +62,25 @@ def adapted(base: Path, task: TaskName, labels: Sequence[str], rank: int, dropou
     return get_peft_model(model, config)
 
 
+def new_modules(model: nn.Module, loaded: Mapping[str, Iterable[Any]]) -> list[str]:
+    """The full names of the head and of all that was not in the base, by what transformers says it `loaded`:
+    the dense layer before ModernBERT's classifier, DeBERTa's pooler."""
+    missing = [*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])]
+    names = {key.rpartition(".")[0] for key in missing} | {name for name in HEADS if hasattr(model, name)}
+    return sorted(name for name in names if not any(_inside(name, other) for other in names - {name}))
+
+
 def linear_layers(model: nn.Module, heads: Sequence[str]) -> list[str]:
-    """The full names of all linear layers outside the head."""
+    """The full names of all linear layers outside `heads`."""
     return [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name.split(".")[0] not in heads
+        if isinstance(module, nn.Linear) and not any(_inside(name, head) for head in heads)
     ]
+
+
+def _inside(name: str, module: str) -> bool:
+    return f"{name}.".startswith(f"{module}.")
 
 
 def encode(tokenizer: Any, texts: Sequence[str], tokens: int) -> dict[str, Tensor]:

