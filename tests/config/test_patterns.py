@@ -61,7 +61,7 @@ def test_harmless_repeats_are_accepted(text: str) -> None:
     assert raw_pattern(text).pattern == text
 
 
-@pytest.mark.parametrize("text", ["(", "[z-a]", "(?P<x", "a" * 1001, "a{99999999999}", "[[a]"])
+@pytest.mark.parametrize("text", ["(", "[z-a]", "(?P<x", "a" * 2001, "a{99999999999}", "[[a]"])
 def test_what_does_not_compile_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a regular expression|is longer than"):
         raw_pattern(text)

@@ -1,24 +1,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from tests.selection.pool import asking, decision, model, policy
+from tests.selection.pool import model as model_of
 from vsr.config.policy import (
+    Algorithm,
     Choosing,
     Learning,
     ModelRef,
     MultiFactor,
     Policy,
     Pricing,
+    Prompt,
     Protection,
     RouterDC,
+    Static,
+    Staying,
 )
 from vsr.selection.choice import Choice, Unselectable
-from vsr.selection.choose import choose
+from vsr.selection.choose import SCORING, choose, must_ask
 from vsr.selection.sessions import Pin
-from vsr.selection.state import NOTHING_KNOWN, State
+from vsr.selection.state import NOTHING_KNOWN, Advice, State
 
 SMALL, LARGE = model("small", 0.6, 1.0), model("large", 0.9, 10.0)
 POLICY = policy(SMALL, LARGE)
@@ -112,3 +118,85 @@ def test_choosing_is_pure() -> None:
     state = State(pin=Pin("small", tool_loop=True))
     first = choose(REFS, BY_QUALITY, asking(), POLICY, state)
     assert first == choose(REFS, BY_QUALITY, asking(), POLICY, state)
+
+
+def test_every_algorithm_has_its_scores() -> None:
+    assert set(SCORING) == set(get_args(Algorithm)) - {Static}
+
+
+@pytest.mark.parametrize(
+    ("staying", "model", "said"),
+    [
+        (Staying(), "small", "the session keeps its model: gain 1.000, switching costs 2.05"),
+        (Staying("observe"), "large", "only observed: the session keeps its model"),
+        (Staying("bypass"), "large", ""),
+        (Staying(stability_weight=0.0), "large", ""),
+        (Staying(switch_margin=1.0, stability_weight=0.0), "large", ""),
+        (Staying("bypass", switch_margin=5.0), "large", ""),
+    ],
+)
+def test_a_decision_says_how_much_the_protection_of_sessions_holds_for_it(
+    staying: Staying, model: str, said: str
+) -> None:
+    heavy = Learning(protection=Protection(enabled=True, stability_weight=20.0))
+    given = replace(policy(model_of("small", 0.6), model_of("large", 0.9)), learning=heavy)
+    pin = Pin("small", tokens=100, turns=3)
+    choice = chosen(replace(BY_QUALITY, staying=staying), given, pin)
+    assert choice.model == model
+    assert choice.reason.startswith(said) if said else not choice.reason
+
+
+def test_a_tool_loop_keeps_its_model_whatever_the_decision_makes_of_protection() -> None:
+    bypassing = replace(BY_QUALITY, staying=Staying("bypass"))
+    assert chosen(bypassing, pin=Pin("small", tool_loop=True)).model == "small"
+
+
+# ---------------------------------------------------------------- a model is asked
+
+ASKING = Choosing(Prompt("guide"))
+
+
+def advised(advice: Advice, pin: Pin | None = None, given: Policy = POLICY) -> Choice:
+    return choose(REFS, ASKING, asking(tokens=1000), given, State(pin=pin, advice=advice))
+
+
+def test_the_model_that_was_named_is_chosen() -> None:
+    assert advised(Advice("large")) == Choice("large", algorithm="prompt", scores={"small": 0, "large": 1})
+
+
+def test_without_advice_the_static_choice_says_why() -> None:
+    choice = advised(Advice(failure="timeout"))
+    assert (choice.model, choice.algorithm) == ("small", "static")
+    assert choice.reason == "prompt could not choose: guide named no candidate (timeout); static choice"
+
+
+def test_advice_does_not_take_a_protected_session_from_its_cached_prompt() -> None:
+    pin = Pin("small", tokens=1000, turns=3)
+    protected = replace(POLICY, learning=Learning(protection=Protection(enabled=True, stability_weight=2)))
+    assert advised(Advice("large"), pin, protected).model == "small"
+    assert advised(Advice("large"), replace(pin, idle=301.0), protected).model == "large"
+
+
+@pytest.mark.parametrize(
+    ("pin", "advice", "expected"),
+    [
+        (None, None, True),
+        (None, Advice("small"), False),
+        (Pin("small", tool_loop=True), None, False),
+        (Pin("small"), None, True),
+        (Pin("another", tool_loop=True), None, True),
+    ],
+)
+def test_nobody_is_asked_twice_or_in_a_tool_loop(
+    pin: Pin | None, advice: Advice | None, expected: bool
+) -> None:
+    state = State(pin=pin, advice=advice)
+    assert must_ask(REFS, ASKING.algorithm, asking(), POLICY, state) is expected
+
+
+def test_nobody_is_asked_where_only_one_model_can_read_the_prompt() -> None:
+    given = policy(SMALL, model("large", 0.9, 10.0, window=4096))
+    question = asking(tokens=5000)
+    assert not must_ask(REFS, ASKING.algorithm, question, given, NOTHING_KNOWN)
+    assert choose(REFS, ASKING, question, given, NOTHING_KNOWN).model == "small"
+    assert must_ask(REFS, ASKING.algorithm, asking(tokens=100), given, NOTHING_KNOWN)

@@ -18,9 +18,17 @@ from vsr.errors import SelectorError
 from vsr.facts import Readings
 from vsr.selection.choice import Unselectable
 from vsr.selection.knowledge import learn_about
-from vsr.selection.learned.artifact import ARRAYS, MANIFEST, Kind, Manifest, load_artifact, save_artifact
+from vsr.selection.learned.artifact import (
+    ARRAYS,
+    FORMAT,
+    MANIFEST,
+    Kind,
+    Manifest,
+    load_artifact,
+    save_artifact,
+)
 from vsr.selection.learned.choose import by_difficulty, learned
-from vsr.selection.learned.predict import difficulty, feature_row, qualities
+from vsr.selection.learned.predict import difficulty, feature_row, qualities, qualities_of_many
 from vsr.selection.state import NOTHING_KNOWN, Knowledge, State
 from vsr.selection.surface import NAMES, features
 
@@ -42,7 +50,7 @@ EASY, HARD = asking(1.0, 0.0), asking(0.0, 1.0)
 def made(path: Path, kind: Kind, bundle: str = "scripted") -> Path:
     models = () if kind == "difficulty" else ("small", "large")
     settings = {"k": 1.0} if kind == "knn" else {}
-    manifest = Manifest(1, kind, bundle, 2, (), models, settings, "", {"rows": 2})
+    manifest = Manifest(FORMAT, kind, bundle, 2, (), models, settings, "", {"rows": 2})
     save_artifact(path, manifest, ARRAYS_OF[kind])
     return path
 
@@ -73,6 +81,14 @@ def test_more_neighbours_are_averaged_and_unknown_outcomes_are_not_counted(tmp_p
     unknown = np.array([[np.nan, np.nan], [np.nan, 1]], np.float32)
     partly = replace(artifact, arrays={"points": EYE, "outcomes": unknown})
     assert qualities(partly, np.array([1, 0], np.float32), 2).tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["knn", "kmeans", "svm", "mlp"])
+def test_many_questions_are_answered_as_each_alone(kind: Kind, tmp_path: Path) -> None:
+    artifact = load_artifact(made(tmp_path, kind))
+    rows = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    alone = np.array([qualities(artifact, row) for row in rows])
+    assert qualities_of_many(artifact, rows) == pytest.approx(alone, abs=1e-6)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.4, 2), (1.0, 5)])
@@ -111,7 +127,7 @@ def test_a_selector_that_cannot_say_anything_says_why(tmp_path: Path) -> None:
         (lambda path: (path / MANIFEST).unlink(), "there is no selector.json"),
         (lambda path: (path / ARRAYS).unlink(), "cannot read"),
         (lambda path: (path / ARRAYS).write_bytes(b"x"), "differs from its hash"),
-        (lambda path: rewrite(path, format=9), "this version reads format 1"),
+        (lambda path: rewrite(path, format=9), "this version reads format 2: train it again"),
         (lambda path: rewrite(path, kind="oracle"), "kind"),
         (lambda path: rewrite(path, kind="svm"), "arrays.npz needs 'mean' with 1 dimensions"),
     ],
@@ -183,6 +199,8 @@ def test_surface_features_read_the_stem_of_a_question() -> None:
     assert features(stem + "\nA. 19\nB. 20") == features(stem)
     found = dict(zip(NAMES, features(stem), strict=True))
     assert (found["exception"], found["task"], found["gap"], found["formula"]) == (1.0, 1.0, 0.0, 0.0)
+    longest = np.expm1([found["log_longest_sentence"], found["log_longest_word"], found["log_sentences"]])
+    assert longest.tolist() == pytest.approx([4, 9, 2])  # "Which is NOT right", "Calculate"
 
 
 @pytest.mark.parametrize("text", ["", " ", "。", "1" * 100_000])

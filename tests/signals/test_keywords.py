@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.signals.asking import matched, only, rules
 from vsr.config.patterns import keyword_pattern, needle
+from vsr.config.policy_signals import KeywordRule
 from vsr.signals.asked import Asked
 from vsr.signals.fuzzy import allowed_edits, edit_distance
+from vsr.signals.keyword import LiteralKeywords
 
 
 def keywords(*entries: str) -> str:
@@ -22,6 +24,37 @@ def keywords(*entries: str) -> str:
 def test_quick_search_finds_what_the_expression_finds(text: str, keyword: str, cased: bool) -> None:
     pattern = keyword_pattern(keyword, cased)
     assert (Asked(text).occurrences(needle(keyword), pattern) > 0) == (pattern.search(text) is not None)
+
+
+def phrases(letters: str, most: int) -> st.SearchStrategy[str]:
+    """Words of two letters or other pieces, so that keywords and texts often meet."""
+    return st.lists(st.sampled_from([*letters, "ab", "Ka", "é", "i\u0307"]), min_size=1, max_size=most).map(
+        "".join
+    )
+
+
+@settings(max_examples=200)
+@example("\u212ak", ["k"], True)  # the Kelvin sign borders words, and folds into a letter of them
+@example("ak", ["\u212a"], False)
+@example("ab", [" b"], False)  # no border where the keyword begins with a space
+@example("a\u0307b", ["b"], False)  # a dot above borders words, and folds into nothing
+@given(
+    phrases("aB_1 -.+\n中KİſЖ\u0307", 12),
+    st.lists(phrases("ab_1 -.+中KkisЖж\u0307", 4).filter(str.strip), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_all_rules_together_find_what_each_keywords_expression_finds(
+    text: str, words: list[str], cased: bool
+) -> None:
+    patterns = tuple(keyword_pattern(word, cased) for word in words)
+    each = [
+        KeywordRule(str(index), "OR", (word,), (pattern,), case_sensitive=cased)
+        for index, (word, pattern) in enumerate(zip(words, patterns, strict=True))
+    ]
+    together = KeywordRule("all", "AND", tuple(words), patterns, case_sensitive=cased)
+    found = [signal.matched for signal in LiteralKeywords([*each, together]).evaluate(Asked(text))]
+    expected = [pattern.search(text) is not None for pattern in patterns]
+    assert found == [*expected, all(expected)]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +175,10 @@ def test_nor_holds_where_no_keyword_is_found(method: str) -> None:
 def test_scorers_read_a_bounded_part_of_a_huge_text(text: str) -> None:
     entries = [f"{{name: {m}, method: {m}, keywords: [password, 密码]}}" for m in ("bm25", "ngram", "fuzzy")]
     assert matched(rules(keywords(*entries)), text) == set()
+
+
+def test_bm25_does_not_find_a_phrase_by_a_function_word_alone() -> None:
+    phrases = "[ignore all previous instructions, do not send to the cloud]"
+    policy = rules(keywords(f"{{name: k, method: bm25, bm25_threshold: 0.08, keywords: {phrases}}}"))
+    assert not matched(policy, "do all of it on site, but not too fast")
+    assert matched(policy, "nothing of this may reach the cloud")

@@ -1,4 +1,4 @@
-"""`vsr evaluate-selection`: accuracy against cost of a trained selector on prompts and models it has not
+"""`vsr evaluate-selection`: accuracy against cost of trained selectors on prompts and models they have not
 seen. The measures are in `vsr.training.selector_measure`."""
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def evaluate_selection(
     selector: Annotated[
-        Path, typer.Option("--selector", envvar="VSR_SELECTOR", help="Directory of a trained selector.")
+        list[Path],
+        typer.Option(
+            "--selector", envvar="VSR_SELECTOR", help="Directory of a trained selector; repeatable."
+        ),
     ],
     data: Annotated[
         Path,
@@ -35,25 +38,33 @@ def evaluate_selection(
         Path | None,
         typer.Option("--plot", envvar="VSR_SELECTOR_PLOT", help="Draw the curves to this file."),
     ] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option("--docs", envvar="VSR_SELECTOR_DOCS", help="Page whose measured part is renewed."),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", envvar="VSR_SELECTOR_CACHE", help="Directory for what the encoder read."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a selector between the strongest and the weakest model of a file of outcomes."""
+    """Measure selectors between the strongest and the weakest model of a file of outcomes."""
     from vsr.encoder.bundle import default_bundle_path
+    from vsr.evaluation.report import write_docs
     from vsr.selection.learned.artifact import load_artifact
     from vsr.training.outcomes import read_outcomes
     from vsr.training.question_features import cache_directory, read_features
     from vsr.training.selector_report import measure
+    from vsr.training.selector_table import markdown
 
-    artifact, rows = load_artifact(selector), read_outcomes(data)
+    artifacts, rows = [load_artifact(path) for path in selector], read_outcomes(data)
     with reading_progress("reading prompts") as progress:
         features = read_features(rows, bundle or default_bundle_path(), cache or cache_directory(), progress)
-    report = measure(artifact, rows, features, _prices(price or []))
+    report = measure(artifacts, rows, features, _prices(price or []))
     if plot is not None:
         _draw(report, plot)
+    if docs is not None:
+        write_docs(docs, markdown(report))
     if as_json:
         print_json(asdict(report))
     else:
@@ -76,25 +87,15 @@ def _prices(given: list[str]) -> dict[str, float]:
 def _show(report: Report) -> None:
     from rich.table import Table
 
+    from vsr.training.selector_table import tables
+
     print(f"strong: {report.strong}, weak: {report.weak}")
     if report.seen_models:
         print(f"trained on outcomes of {', '.join(report.seen_models)} too: this is no transfer")
-    for part in report.parts:
-        table = Table(
-            title=f"{part.source}: {part.rows} rows, strong {part.strong_accuracy:.3f}, "
-            f"weak {part.weak_accuracy:.3f}, oracle {part.oracle_accuracy:.3f}"
-        )
-        for heading in ("ranking", "half the gap at", "95 %", "four fifths at", "95 %", "area"):
-            table.add_column(heading)
-        for one in part.rankings:
-            table.add_row(
-                one.name,
-                f"{one.share_for_half:.3f}",
-                "{:.3f}–{:.3f}".format(*one.half_interval),
-                f"{one.share_for_four_fifths:.3f}",
-                "{:.3f}–{:.3f}".format(*one.four_fifths_interval),
-                f"{one.area:.3f}",
-            )
+    for one in tables(report):
+        table = Table(*one.header, title=one.title, title_justify="left")
+        for row in one.rows:
+            table.add_row(*row)
         console().print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,9 +29,17 @@ def train_selector(
         typer.Option(
             "--held-out",
             envvar="VSR_SELECTOR_HELD_OUT",
-            help="Rows to be evaluated on: their questions and models are left out of training.",
+            help="Rows to be evaluated on: their questions, near copies and models are left out of training.",
         ),
     ] = None,
+    keep_models: Annotated[
+        bool,
+        typer.Option(
+            "--keep-models",
+            envvar="VSR_SELECTOR_KEEP_MODELS",
+            help="Hold out questions only, and learn about the models of --held-out.",
+        ),
+    ] = False,
     bundle: Bundle = None,
     cache: Annotated[
         Path | None,
@@ -49,30 +58,48 @@ def train_selector(
         raise typer.Exit(1) from None
     from vsr.encoder.bundle import default_bundle_path
     from vsr.selection.learned.artifact import save_artifact
-    from vsr.training.outcomes import groups, model_names, outcome_table, read_outcomes, without_copies
+    from vsr.training.outcomes import groups, outcome_table, read_outcomes
     from vsr.training.question_features import cache_directory, read_features
+    from vsr.training.selector_rows import admit
 
-    rows, copies = read_outcomes(data), 0
-    unseen: tuple[str, ...] = ()
-    if held_out is not None:
-        others = read_outcomes(held_out)
-        rows, copies = without_copies(rows, others)
-        unseen = model_names(others)
-    models = model_names(rows, unseen)
+    rows = read_outcomes(data)
+    admitted = admit(rows, read_outcomes(held_out) if held_out else [], keep_models=keep_models)
     with reading_progress("reading prompts") as progress:
+        # all of them, so that what is held out does not matter to the cache
         features = read_features(rows, bundle or default_bundle_path(), cache or cache_directory(), progress)
-    left_out = [name for name in unseen if any(name in row.correct for row in rows)]
-    report: dict[str, object] = {
-        "rows": len(rows),
-        "models": list(models),
-        "copies_dropped": copies,
-        "models_left_out": left_out,
-    }
-    trained = train(algorithm, features, outcome_table(rows, models), models, groups(rows), report)
+    kept = [row for row, stays in zip(rows, admitted.kept, strict=True) if stays]
+    outcomes = outcome_table(kept, admitted.models)
+    with reading_progress("fitting") as progress:
+        trained = train(
+            algorithm,
+            features[admitted.kept],
+            outcomes,
+            admitted.models,
+            groups(kept),
+            admitted.report,
+            progress,
+        )
     save_artifact(out, trained.manifest, trained.arrays)
     if as_json:
         print_json({"selector": str(out), "algorithm": algorithm, **trained.manifest.report})
         return
-    print(f"{algorithm} selector of {len(models)} models written to {out}")
-    for name, value in trained.manifest.report.items():
-        print(f"  {name}: {value}")
+    _show(algorithm, out, trained.manifest.report)
+
+
+def _show(algorithm: str, out: Path, report: Mapping[str, object]) -> None:
+    print(f"{algorithm} selector written to {out}; a decision uses it by")
+    print(f"  algorithm: {{type: {algorithm}, {algorithm}: {{pretrained_path: {out}}}}}")
+    for name, value in report.items():
+        print(f"{name.replace('_', ' ')}: {_readable(value)}")
+
+
+def _readable(value: object) -> str:
+    match value:
+        case list():
+            return ", ".join(map(str, value)) or "none"
+        case dict():
+            return ", ".join(f"{name} {_readable(one)}" for name, one in value.items())
+        case float():
+            return f"{value:.4g}"
+        case _:
+            return str(value)

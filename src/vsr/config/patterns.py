@@ -12,7 +12,7 @@ import warnings
 from re import Pattern
 from typing import Final
 
-MAX_PATTERN: Final = 1000
+MAX_PATTERN: Final = 2000
 
 # Latin, Greek, Cyrillic, Hebrew, Arabic and the scripts of India. The borders below are written as a choice
 # of two tests because one class with a negated \w takes milliseconds to compile.
@@ -20,8 +20,24 @@ _SPACED: Final = r"[\x00-\u0dff\u1e00-\u1fff]"
 _BEFORE: Final = rf"(?:(?<!\w)|(?<!{_SPACED}))"
 _AFTER: Final = rf"(?:(?!\w)|(?!{_SPACED}))"
 _SPACED_WORD: Final = re.compile(rf"(?={_SPACED})\w")
-_FOLDED: Final = {0x017F: "s", 0x0131: "i", 0x0307: None}
+_KELVIN: Final = "\u212a"
+_BORDERS: Final = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
 _QUANTIFIER: Final = re.compile(r"[*+]|\{[0-9]*,\}")
+
+
+_WORDS_IN_A_ROW: Final = re.compile(
+    r"\(\?:\(\?:(?P<words>[^\\()\[\]{}?*+^$.\s][^\\()\[\]{}?*+^$.]*)\)\\s\+\)(?:[*+]|\{[0-9]*,\})"
+)
+"""`(?:(?:please|then)\\s+)*`: a repeat of a repeat that can be read in one way only, if they are apart."""
+
+
+def _apart(words: str) -> bool:
+    """Whether no alternative begins with another one and a space, nor with a space."""
+    given = words.split("|")
+    return all(
+        word and not word[0].isspace() and not any(word.startswith(f"{other} ") for other in given)
+        for word in given
+    )
 
 
 def keyword_pattern(keyword: str, case_sensitive: bool) -> Pattern[str]:
@@ -36,12 +52,33 @@ def keyword_pattern(keyword: str, case_sensitive: bool) -> Pattern[str]:
 def fold_case(text: str) -> str:
     """Lower case as the matcher folds it, which also takes these three for an s and an i."""
     folded = text.lower()
-    return folded if folded.isascii() else folded.translate(_FOLDED)
+    if folded.isascii():
+        return folded
+    return folded.replace("\u017f", "s").replace("\u0131", "i").replace("\u0307", "")
 
 
 def needle(keyword: str) -> str:
     """What stands in folded text with single spaces wherever the keyword's pattern matches there."""
     return fold_case(" ".join(keyword.split()))
+
+
+def ascii_words(folded: str) -> list[bytes]:
+    """The runs of ASCII letters, digits and underscores; any other character parts them."""
+    return folded.encode("utf-8", "surrogatepass").translate(_BORDERS).split()
+
+
+def borders_kept(spaced: str, folded: str) -> bool:
+    """Whether words in the folded text begin and end where the borders of a keyword's pattern are. The
+    Kelvin sign is no letter of theirs and folds into one; a dot above parts words and is dropped."""
+    return len(spaced) == len(folded) and _KELVIN not in spaced
+
+
+def anchor(keyword: str) -> bytes:
+    """The longest of the `ascii_words` that a text must hold for the keyword's pattern to match it, if its
+    `borders_kept`; empty if there is none."""
+    if keyword != keyword.strip() or _KELVIN in keyword:  # its pattern has no border there
+        return b""
+    return max(ascii_words(needle(keyword)), key=len, default=b"")
 
 
 def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
@@ -67,6 +104,7 @@ def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
 
 def _repeats_a_repeat(text: str) -> bool:
     """Scans once; a stack holds for every open group whether it has an unbounded repeat inside."""
+    text = _WORDS_IN_A_ROW.sub(lambda found: "x*" if _apart(found["words"]) else found[0], text)
     text = re.sub(r"\\.", "x", text, flags=re.DOTALL)
     text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
     groups = [False]

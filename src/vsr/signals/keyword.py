@@ -1,45 +1,62 @@
 """Keyword rules that match literally: whole words, or an operator's own expressions.
 
-The configuration compiles the expressions (word boundaries, case); a literal keyword is looked for by
-plain search first.
+The configuration compiles the expressions (word boundaries, case). Most keywords of most rules are in no
+text: the words of a text are looked up among those that keywords need, the other keywords by plain search,
+and only what is left is tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from re import Pattern
 
-from vsr.config.patterns import needle
+from vsr.config.patterns import anchor, needle
 from vsr.config.policy_signals import KeywordRule
 from vsr.facts import Signal
 from vsr.signals.asked import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyword:
+    """rule: index of its rule. needle: folded text without which the pattern cannot match."""
+
+    rule: int
+    needle: str
+    pattern: Pattern[str]
 
 
 class LiteralKeywords:
     """Rules of the methods `words` and `regex`."""
 
     def __init__(self, rules: Sequence[KeywordRule]) -> None:
-        self._rules = [_Literal(rule) for rule in rules]
+        self._rules = rules
+        self._nothing = [conclude(rule, 0) for rule in rules]
+        self._anchored: defaultdict[bytes, list[_Keyword]] = defaultdict(list)
+        for index, rule in enumerate(rules):
+            literal = rule.method == "words"
+            for word, pattern in zip(rule.keywords, rule.patterns, strict=True):
+                one = _Keyword(index, needle(word) if literal else "", pattern)
+                self._anchored[anchor(word) if literal else b""].append(one)
+        self._elsewhere = self._anchored.pop(b"", [])
 
     def evaluate(self, asked: Asked) -> list[Signal]:
-        return [rule.evaluate(asked) for rule in self._rules]
+        """A rule without a keyword in the text gives one and the same signal every time."""
+        found: defaultdict[int, int] = defaultdict(int)
+        for one in self._likely(asked):
+            found[one.rule] += asked.occurrences(one.needle, one.pattern, 1)
+        signals = self._nothing.copy()
+        for index, count in found.items():
+            signals[index] = conclude(self._rules[index], count)
+        return signals
 
-
-class _Literal:
-    """Most rules find nothing in most texts, which is one and the same signal every time."""
-
-    def __init__(self, rule: KeywordRule) -> None:
-        self._rule = rule
-        self._needles = tuple(needle(word) if rule.method == "words" else "" for word in rule.keywords)
-        self._nothing = conclude(rule, 0)
-
-    def evaluate(self, asked: Asked) -> Signal:
-        folded = asked.folded
-        seen = [index for index, word in enumerate(self._needles) if word in folded]
-        if not seen:
-            return self._nothing
-        patterns = self._rule.patterns
-        found = sum(asked.occurrences(self._needles[index], patterns[index], 1) for index in seen)
-        return conclude(self._rule, found)
+    def _likely(self, asked: Asked) -> Iterator[_Keyword]:
+        """At least the keywords that the text holds."""
+        folded, anchors = asked.folded, asked.anchors
+        for word in self._anchored if anchors is None else self._anchored.keys() & anchors:
+            yield from self._anchored[word]
+        yield from (one for one in self._elsewhere if one.needle in folded)
 
 
 def conclude(rule: KeywordRule, found: int, score: float | None = None) -> Signal:

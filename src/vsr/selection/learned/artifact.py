@@ -20,7 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from vsr.errors import SelectorError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Raised whenever the features of a question change, since a selector fits those it was trained on."""
 MANIFEST: Final = "selector.json"
 ARRAYS: Final = "arrays.npz"
 MAX_BYTES: Final = 512 * 1024 * 1024
@@ -83,7 +84,9 @@ def read_manifest(path: Path) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise SelectorError(f"{MANIFEST}: {where}: {first['msg']}") from None
     if manifest.format != FORMAT:
-        raise SelectorError(f"{MANIFEST} has format {manifest.format}; this version reads format {FORMAT}")
+        raise SelectorError(
+            f"{MANIFEST} has format {manifest.format}; this version reads format {FORMAT}: train it again"
+        )
     return manifest
 
 
