@@ -42,6 +42,9 @@ class ScriptedEncoder:
     bundle: ScriptedBundle = field(default_factory=ScriptedBundle)
     closed: bool = False
 
+    def knows(self, word: str) -> bool:
+        return True
+
     async def read(
         self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
     ) -> Readings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,19 +64,21 @@ class Entity:
 class WindowRisk:
     """P(jailbreak) of one window. A bridging window covers the end of one passage and the start of
     the next; it is attributed to the later one. disguise: the kind of writing, such as base64, that the
-    window was read through; empty for text as it stands."""
+    window was read through; empty for text as it stands. beside: read in addition to the passage in the
+    form that is judged, which makes the request no longer."""
 
     passage: int
     risk: float
     bridging: bool = False
     disguise: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much was read. `domain_tokens` is the bounded part that the domain head saw; `unread`
     names what no head can read (image, audio, file) and what was too much. disguises: the kind of
-    each stretch that was read a second time, decoded or folded."""
+    each passage or stretch that was read decoded or folded."""
 
     tokens: int = 0
     windows: int = 0
@@ -107,6 +109,10 @@ class Readings:
     feedback: Mapping[str, float] = field(default_factory=dict)
     coverage: Coverage = Coverage()
     seconds: float = 0.0
+
+
+REMOTE_GUARD: Final = ("guard", "remote")
+"""Type and name of the signal of a guard of others, which no rule can ask for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from vsr.chat.request import ChatRequest
-from vsr.config.policy import Decision, ModelRef, Policy
+from vsr.config.policy import Decision, ModelRef, Policy, Prompt
 from vsr.decisions.engine import Signals, winner
 from vsr.decisions.handling import handled
 from vsr.decisions.projections import project
@@ -27,15 +27,22 @@ from vsr.guards.pii import PiiAssessment, assess_pii
 from vsr.guards.prompt import assess_prompt
 from vsr.route import FastResponse, Finding, PiiAction, PiiPolicy, Plugin, Route
 from vsr.selection.backends import order_backends
-from vsr.selection.choice import Choice, Unselectable
-from vsr.selection.choose import choose
+from vsr.selection.choice import Choice, Question, Unselectable
+from vsr.selection.choose import choose, must_ask, that_can_read
 from vsr.selection.members import members, name_of
 from vsr.selection.question import question
 from vsr.selection.state import NOTHING_KNOWN, State
 from vsr.selection.static import select_by_category
 from vsr.signals.authz import NOBODY, Caller
 from vsr.signals.context import estimate_tokens
-from vsr.signals.disguise import as_passages, undisguise, with_disguised
+from vsr.signals.disguise import (
+    as_passages,
+    in_plain_form,
+    told,
+    undisguise,
+    with_plain_form,
+    with_stretches,
+)
 from vsr.signals.engine import SignalEngine
 from vsr.signals.evidence import evidence_of
 from vsr.signals.identifiers import find_identifiers, merge_entities
@@ -80,21 +87,26 @@ async def judge(
     if deadline is None:
         deadline = asyncio.get_running_loop().time() + policy.timeouts.judge + estimate / 5_000
     reading = asyncio.ensure_future(_read(encoder, request, deadline))
+    guarding = asyncio.ensure_future(engine.guard(passages, deadline)) if engine.guarded else None
     try:
         patterns = await _patterns(passages)
         readings, encoder_error = await reading
+        remote = await guarding if guarding else None
     finally:
         reading.cancel()
+        if guarding:
+            guarding.cancel()
     if readings is not None and request.unread:
         unread = (*request.unread, *readings.coverage.unread)
         readings = replace(readings, coverage=replace(readings.coverage, unread=unread))
     entities = merge_entities(passages, readings.entities if readings else (), patterns)
     points = _operating_points(encoder, readings)
     evidence = evidence_of(request, readings, encoder_error, entities, points, caller, deadline)
+    found = await engine.compute(policy, evidence, everything=everything)
     return Facts(
         passages=passages,
         readings=readings,
-        signals=await engine.compute(policy.recipe, evidence, everything=everything),
+        signals=found if remote is None else {**found, remote.key: remote},
         entities=entities,
         encoder_error=encoder_error,
         operating_points=points,
@@ -120,12 +132,15 @@ async def _read(
 async def _read_disguised(
     encoder: Encoder, passages: Sequence[Passage], readings: Readings, deadline: float
 ) -> Readings:
-    """The same with what encoded, folded or spaced-out stretches say, for the prompt guard."""
-    parts, complete = await _off_the_loop(undisguise, passages)
-    if not parts:
-        return readings
-    heard = await encoder.read(as_passages(passages, parts), (), deadline=deadline)
-    return with_disguised(readings, parts, heard, complete)
+    """The same with what encoded, folded or spaced-out text says, for the prompt guard."""
+    found = await _off_the_loop(lambda passages: undisguise(passages, encoder.knows), passages)
+    if found.instead:
+        heard = await encoder.read(in_plain_form(passages, found), (), deadline=deadline)
+        readings = with_plain_form(readings, found, heard)
+    if found.beside:
+        heard = await encoder.read(as_passages(passages, found.beside), (), deadline=deadline)
+        readings = with_stretches(readings, found.beside, heard)
+    return told(readings, found) if found.kinds else readings
 
 
 async def _patterns(passages: Sequence[Passage]) -> list[Entity]:
@@ -150,8 +165,7 @@ def _find_all(passages: Sequence[Passage]) -> list[Entity]:
 def _operating_points(encoder: Encoder | None, readings: Readings | None) -> dict[str, float]:
     if encoder is None or readings is None:
         return {}
-    # a disguised stretch is read twice, which makes the request no longer
-    windows = max(1, sum(not window.disguise for window in readings.jailbreak))
+    windows = max(1, sum(not window.beside for window in readings.jailbreak))
     bundle = encoder.bundle
     return {
         "any": bundle.jailbreak_threshold("any", windows),
@@ -192,11 +206,12 @@ def decide(
                 plugins=plugins,
                 retention=decision.retention,
             )
-            if decision.looper is not None:
+            asked = question(facts, decision.choosing.algorithm, category, decision.name, seed)
+            if _composes(decision, asked, policy, state):
                 route = _composed(route, decision, policy)
                 return _with_guards(route, facts, policy, plugins, verdicts)
             try:
-                choice = _choice(decision, facts, category, policy, seed, state) if decision.models else None
+                choice = _choice(decision, asked, policy, state) if decision.models else None
             except Unselectable as error:
                 return replace(route, outcome="unselected", reason=f"decision {decision.name}: {error}")
             reason = f"decision {decision.name} matched"
@@ -225,6 +240,38 @@ def decide(
     return _with_guards(_with_backends(route, policy, seed), facts, policy, plugins, verdicts)
 
 
+def candidates_of(route: Route, facts: Facts, policy: Policy, *, seed: int = 0) -> tuple[ModelRef, ...]:
+    """The models that may answer a composed route of which one is chosen by asking."""
+    decision, asked = _asked_about(route, facts, policy.for_model(route.requested_model), seed)
+    return that_can_read(decision.models, asked, policy)
+
+
+def settle(route: Route, facts: Facts, policy: Policy, *, seed: int = 0, state: State) -> Route:
+    """The same with its model, which `state.advice` tells; `unselected` if it may be none. What guards found
+    stands: they saw the route as going to every model that may be called."""
+    policy = policy.for_model(route.requested_model)
+    decision, asked = _asked_about(route, facts, policy, seed)
+    try:
+        choice = _choice(decision, asked, policy, state)
+    except Unselectable as error:
+        return replace(route, outcome="unselected", reason=f"decision {decision.name}: {error}")
+    return _with_choice(route, choice, policy, f"decision {decision.name} matched")
+
+
+def _asked_about(route: Route, facts: Facts, policy: Policy, seed: int) -> tuple[Decision, Question]:
+    decision = next(one for one in policy.decisions if one.name == route.decision)
+    algorithm = decision.choosing.algorithm
+    return decision, question(facts, algorithm, route.category, decision.name, seed)
+
+
+def chosen(route: Route, policy: Policy) -> ModelRef:
+    """The model of a route as one of its candidates."""
+    lora = route.model_id if route.model_id in policy.models[route.model].loras else ""
+    return ModelRef(
+        route.model, lora, use_reasoning=route.reasoning is True, reasoning_effort=route.reasoning_effort
+    )
+
+
 def for_member(route: Route, ref: ModelRef, policy: Policy, seed: int) -> Route:
     """How one of the calls of a composed route is forwarded."""
     choice = Choice(ref.model, ref.lora, ref.use_reasoning, ref.reasoning_effort, route.algorithm)
@@ -251,10 +298,14 @@ def _composed(route: Route, decision: Decision, policy: Policy) -> Route:
     return replace(route, outcome="compose", members=called, algorithm=algorithm, reason=reason)
 
 
-def _choice(
-    decision: Decision, facts: Facts, category: str, policy: Policy, seed: int, state: State
-) -> Choice:
-    asked = question(facts, decision.choosing.algorithm, category, decision.name, seed)
+def _composes(decision: Decision, asked: Question, policy: Policy, state: State) -> bool:
+    algorithm = decision.choosing.algorithm
+    if isinstance(algorithm, Prompt):
+        return must_ask(decision.models, algorithm, asked, policy, state)
+    return decision.looper is not None
+
+
+def _choice(decision: Decision, asked: Question, policy: Policy, state: State) -> Choice:
     return choose(decision.models, decision.choosing, asked, policy, state)
 
 

@@ -7,14 +7,14 @@ names, else `_OTHER`), and no text of a client ever becomes one. `vsr_*` familie
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from vsr.facts import Facts
+from vsr.facts import REMOTE_GUARD, Facts
 from vsr.route import Route
 
 OTHER = "_OTHER"
@@ -62,6 +62,9 @@ class Metrics:
         self.judge = histogram("vsr_judge_seconds", "Judging one request, all signals")
         self.encoder = histogram("vsr_encoder_seconds", "One pass of the encoder, waiting included")
         self.windows = counter("vsr_encoder_windows_total", "Windows read", "source")
+        self.remote_guard = counter(
+            "vsr_remote_guard_total", "Requests that a guard of others was asked about", "result"
+        )
         self.findings = counter(
             "vsr_guard_findings_total",
             "What guards said, and whether it was acted on",
@@ -117,6 +120,13 @@ class Metrics:
             "algorithm",
             "model",
             "result",
+        )
+        self.fallbacks = counter(
+            "llm_model_selection_fallback_total",
+            "Times that an algorithm which asks others did without what it asked for",
+            "method",
+            "decision",
+            "reason",
         )
         self.prompt_tokens = counter("llm_model_prompt_tokens_total", "Prompt tokens used", "model")
         self.completion_tokens = counter(
@@ -186,6 +196,10 @@ class Metrics:
             computed.inc()
             if signal.matched:
                 matched.inc()
+        remote = facts.signals.get(REMOTE_GUARD)
+        if remote is not None:
+            result = "error" if remote.error else "violating" if remote.matched else "clean"
+            self.remote_guard.labels(result=result).inc()
         if route.decision:
             self.decision_matches.labels(decision_name=route.decision).inc()
             self.decision_confidence.labels(decision_name=route.decision).observe(route.confidence)
@@ -221,6 +235,10 @@ class Metrics:
             self.prompt_tokens.labels(model=model).inc(prompt_tokens)
             self.completion_tokens.labels(model=model).inc(completion_tokens)
             self.tokens.labels(model=model).inc(prompt_tokens + completion_tokens)
+
+    def fell_back(self, algorithm: str, decision: str, reasons: Mapping[str, int]) -> None:
+        for reason, times in reasons.items():
+            self.fallbacks.labels(method=algorithm, decision=decision, reason=reason).inc(times)
 
     def timed(self, route: Route, first_byte: float, whole: float) -> None:
         """Seconds from sending to the first byte and to the end of the answer."""

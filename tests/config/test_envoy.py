@@ -11,8 +11,10 @@ from vsr.config.envoy_destinations import destinations
 from vsr.config.envoy_errors import LOCAL_REPLIES, error_for
 from vsr.config.envoy_pools import Pool, pools
 from vsr.config.policy import (
+    ApiKey,
     Backend,
     HealthCheck,
+    IdentityHeaders,
     Limits,
     Listener,
     Model,
@@ -274,7 +276,8 @@ def test_there_is_no_admin_interface_unless_one_is_asked_for() -> None:
 def test_keys_never_stand_in_the_configuration() -> None:
     secret = Backend("s", "s", "https", "h", 443, api_key=Secret("sk-canary"))
     policy = Policy(
-        models={"s": Model("s", "s", (secret,))}, listeners=(Listener("l", api_keys=(Secret("canary-2"),)),)
+        models={"s": Model("s", "s", (secret,))},
+        listeners=(Listener("l", api_keys=(ApiKey(Secret("canary-2")),)),),
     )
     assert "canary" not in to_yaml(envoy_config(policy))
 
@@ -316,3 +319,14 @@ def test_local_replies_are_openai_json_with_the_status_of_the_error() -> None:
         assert body["content_type"] == "application/json"
         assert "%" not in body["text_format_source"]["inline_string"]
         assert yaml.safe_load(body["text_format_source"]["inline_string"])["error"]["code"]
+
+
+def test_identity_headers_reach_the_processor_only_where_it_believes_them() -> None:
+    def removed(identity: IdentityHeaders) -> str:
+        policy = Policy(models=POLICY.models, listeners=(Listener("l", identity=identity),))
+        return str(dig(manager(policy), "early_header_mutation_extensions", 0, "typed_config", "mutations"))
+
+    assert "'x-authz-'" not in removed(IdentityHeaders(trusted=True))
+    assert "'x-authz-'" in removed(IdentityHeaders("x-user", "x-groups", trusted=True))
+    assert "'x-user'" in removed(IdentityHeaders("x-user", "x-groups"))
+    assert "'x-user'" not in removed(IdentityHeaders("x-user", "x-groups", trusted=True))

@@ -72,7 +72,7 @@ def test_the_default_model_and_reasoning_families_must_exist() -> None:
     )
     assert complaints(text) == [
         "3: default_model 'aa' is not in providers.models; did you mean 'a'?",
-        "6: reasoning family 'qwen' is not defined",
+        "6: reasoning family 'qwen' is not defined; did you mean 'qwen3'?",
     ]
 
 

@@ -28,10 +28,26 @@ def test_loopback_needs_no_keys() -> None:
 
 def test_listener_keys_come_from_the_environment_only() -> None:
     listener = "listeners:\n  - address: 0.0.0.0\n    api_keys:\n      - %s\n"
-    assert policy(listener % "${KEY}", {"KEY": "k"}).listeners[0].api_keys[0].matches("k")
+    assert policy(listener % "${KEY}", {"KEY": "k"}).listeners[0].api_keys[0].key.matches("k")
     for written in ("sk-123", "x${KEY}", "${KEY:-fallback}"):
         assert "10: a key must not stand in the file" in complaint(listener % written, {"KEY": "k"})
     assert "is empty" in complaint(listener % "${KEY}", {"KEY": ""})
+    owned = listener % "{key: %s, user: ann, groups: [ops]}"
+    assert policy(owned % "'${KEY}'", {"KEY": "k"}).listeners[0].api_keys[0].groups == {"ops"}
+    assert "10: a key must not stand in the file" in complaint(owned % "sk-123")
+
+
+def test_identity_headers_that_no_listener_believes_are_refused() -> None:
+    names = "global: {services: {authz: {identity: {user_id_header: X-User}}}}\n"
+    assert "no listener believes these headers" in complaint(names)
+    identity = policy(f"listeners: [{{identity_headers: trusted}}]\n{names}").listeners[0].identity
+    assert (identity.user, identity.groups, identity.trusted) == ("x-user", "x-authz-user-groups", True)
+    same = "{user_id_header: x-a, user_groups_header: x-A}"
+    both = (
+        f"listeners: [{{identity_headers: trusted}}]\nglobal: {{services: {{authz: {{identity: {same}}}}}}}\n"
+    )
+    assert "need a header each" in complaint(both)
+    assert "must stay false" in complaint("global: {services: {authz: {fail_open: true}}}\n")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.loopers.world import policy_of
 from vsr.config.load import load_text
-from vsr.config.policy import Confidence, Fusion, Ratings, Remom, Workflows
+from vsr.config.policy import Confidence, Fusion, Grounding, Ratings, Remom, Verifier, Workflows
 from vsr.errors import ConfigError
 from vsr.selection.members import members, name_of
 
@@ -45,7 +45,26 @@ def complaint(algorithm: dict[str, Any], more: str = "") -> str:
             },
             Remom((2,), kept_tokens=1000),
         ),
+        (
+            {
+                "type": "confidence",
+                "confidence": {
+                    "confidence_method": "automix_entailment",
+                    "verifier_server_url": "http://127.0.0.1:9/",
+                    "max_response_bytes": 300,
+                },
+            },
+            Confidence(
+                "automix_entailment",
+                0.7,
+                verifier=Verifier("http://127.0.0.1:9", timeout=60.0, answer_bytes=300),
+            ),
+        ),
         ({"type": "fusion"}, Fusion()),
+        (
+            {"type": "fusion", "fusion": {"grounding": {"enabled": True, "nli_contradiction_penalty": 1.0}}},
+            Fusion(grounding=Grounding()),
+        ),
         (
             {"type": "workflows", "workflows": {"mode": "dynamic", "planner": {"model": "big"}}},
             Workflows(dynamic=True, planner="big"),
@@ -65,6 +84,10 @@ def test_defaults_are_the_originals(algorithm: dict[str, Any], looper: object) -
             ["small"],
         ),
         ({"type": "fusion", "fusion": {"model": "big", "analysis_models": ["other"]}}, ["other", "big"]),
+        (
+            {"type": "prompt", "prompt": {"model": "other", "instructions": "x"}},
+            ["other", "small", "big"],
+        ),
         (
             {
                 "type": "workflows",
@@ -93,7 +116,7 @@ def test_the_models_that_may_be_called_are_known(algorithm: dict[str, Any], name
             {"type": "fusion", "fusion": {"analysis_overrides": [{"model": "x"}]}},
             "'x' is not on the panel",
         ),
-        ({"type": "fusion", "fusion": {"grounding": {"enabled": True}}}, "grounding is not supported"),
+        ({"type": "fusion", "fusion": {"grounding": {"policy": "drop"}}}, "grounding.policy must be"),
         ({"type": "workflows", "workflows": {}}, "mode static needs roles"),
         ({"type": "workflows", "workflows": {"mode": "dynamic"}}, "needs a model that plans"),
         (
@@ -109,13 +132,28 @@ def test_the_models_that_may_be_called_are_known(algorithm: dict[str, Any], name
         ),
         (
             {"type": "confidence", "confidence": {"confidence_method": "automix_entailment"}},
-            "use self_verify",
+            "automix_entailment needs verifier_server_url",
+        ),
+        (
+            {
+                "type": "confidence",
+                "confidence": {
+                    "confidence_method": "automix_entailment",
+                    "verifier_server_url": "verifier:8000",
+                },
+            },
+            "must look like http://host:port",
+        ),
+        (
+            {"type": "confidence", "confidence": {"verifier_timeout_seconds": 5}},
+            "is for confidence_method automix_entailment",
         ),
         (
             {"type": "confidence", "confidence": {"hybrid_weights": {"logprob_weight": 0.9}}},
             "must add up to 1",
         ),
         ({"type": "confidence", "ratings": {}}, "has settings for ratings"),
+        ({"type": "ratings", "on_error": "fallback"}, "on_error fallback is for type prompt"),
     ],
 )
 def test_what_could_not_be_carried_out_is_refused(algorithm: dict[str, Any], message: str) -> None:

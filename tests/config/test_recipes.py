@@ -38,8 +38,8 @@ def test_a_recipe_is_checked_like_the_documents_own_routing_at_its_place() -> No
     assert complaint(RECIPES.replace("name: k}", "name: j}")) == "14: there is no keyword signal 'j'"
     wrong = RECIPES.replace("strategy: confidence", "strategi: confidence")
     assert "unknown key 'strategi' in recipes[0].routing; did you mean 'strategy'?" in complaint(wrong)
-    pending = RECIPES.replace("rules: {type", "candidateIterations: [], rules: {type")
-    where = "recipes[0].routing.decisions[0].candidateIterations"
+    pending = RECIPES.replace("rules: {type", "output_contract: json, rules: {type")
+    where = "recipes[0].routing.decisions[0].output_contract"
     assert f"{where} is not supported, because" in complaint(pending)
 
 

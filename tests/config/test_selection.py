@@ -21,7 +21,9 @@ from vsr.config.policy import (
     MultiFactor,
     Policy,
     Pricing,
+    Prompt,
     RouterDC,
+    Staying,
     Thompson,
 )
 
@@ -83,6 +85,7 @@ def trained(path: Path, kind: str, *models: str) -> Path:
         ("type: hybrid, hybrid: {cost_weight: 0}", Choosing(Hybrid(cost=0))),
         ("type: elo, elo: {min_comparisons: 9}", Choosing(Elo(min_comparisons=9))),
         ("type: thompson", Choosing(Thompson())),
+        ("type: prompt, on_error: fallback, prompt: {model: c}", Choosing(Prompt("c"))),
     ],
 )
 def test_an_algorithm_is_compiled_with_the_originals_defaults(written: str, expected: Choosing) -> None:
@@ -154,7 +157,9 @@ def test_protection_and_learning_are_compiled() -> None:
         ),
         ("type: multi_factor, multi_factor: {weights: {qualty: 1}}", "unknown key 'qualty'"),
         ("type: multi_factor, elo: {}", "has settings for elo, but its type is multi_factor"),
-        ("type: prompt, prompt: {model: a}", "is not supported, because it calls a model"),
+        ("type: prompt", "prompt needs prompt: {model: NAME}"),
+        ("type: prompt, prompt: {model: x}", "model 'x' is not in providers.models"),
+        ("type: automix, on_error: fallback", "on_error fallback is for type prompt; write skip"),
         ("type: mutli_factor", "multi_factor"),
     ],
 )
@@ -170,6 +175,53 @@ def test_a_selector_must_be_of_the_kind_and_know_the_models(tmp_path: Path) -> N
     assert "is a selector of type svm, not knn" in wrong[0]
     unknown = complaints(document(f"type: svm, svm: {{pretrained_path: {where}}}"))
     assert "was not trained on 'b'" in unknown[0]
+
+
+def test_a_model_that_chooses_needs_something_to_choose_by_and_candidates_with_names_of_their_own() -> None:
+    bare = "{model: c}, {model: c}"
+    found = " ".join(complaints(document("type: prompt, prompt: {model: a}", models=bare)))
+    assert "'c' stands in modelRefs twice" in found
+    assert "'a' has nothing to choose by: write instructions" in found
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("", "apply"),
+        ("mode: observe", "observe"),
+        ("mode: observe, protection: {mode: apply}", "observe"),
+        ("protection: {mode: bypass}", "bypass"),
+        ("mode: bypass, protection: {mode: observe}", "bypass"),
+    ],
+)
+def test_a_part_of_adaptations_is_held_back_as_far_as_the_whole(written: str, mode: str) -> None:
+    text = document("type: automix") + f"      adaptations: {{{written}}}\n"
+    assert load(text).policy.decisions[0].choosing.staying.mode == mode
+
+
+def test_a_decision_can_have_its_own_margin_of_protection() -> None:
+    own = "protection: {switch_margin: 0.2, stability_weight: 3}, adaptation: {mode: apply}"
+    loaded = load(document("type: static") + f"      adaptations: {{{own}}}\n")
+    assert loaded.policy.decisions[0].choosing.staying == Staying("apply", 0.2, 3.0)
+    assert "adaptations.adaptation (no request goes to another model" in " ".join(loaded.policy.inert)
+
+
+def test_iterations_name_candidates_that_there_are() -> None:
+    right = (
+        "      candidateIterations: [{variable: m, source: models, models: [{model: b}], outputs: [%s]}]\n"
+    )
+    output = "{type: model, value: %s}"
+    models = [
+        ref.model
+        for ref in load(document("type: static") + right % (output % "m")).policy.decisions[0].models
+    ]
+    assert models == ["a", "b"]
+    assert (
+        "is the variable of its iteration, 'm'"
+        in complaints(document("type: static") + right % (output % "x"))[0]
+    )
+    only = document("type: static", models="{model: a}") + right % ""
+    assert "'b' is no candidate: list it in modelRefs too" in complaints(only)[0]
 
 
 def test_prices_in_two_currencies_cannot_be_compared() -> None:

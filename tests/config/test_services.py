@@ -49,7 +49,6 @@ def semantic(given: str) -> str:
         (LLM + judge(endpoint="llm_endpoint: {base_url: 'ftp://h'}"), "must look like http://host:port"),
         (LLM + judge(endpoint="llm_endpoint: {base_url: 'http://u@h'}"), "without user"),
         (LLM + judge(endpoint="llm_endpoint: {address: h, prompt_template: t}"), "not supported, because"),
-        (external(f"name: g, model_role: guardrail, {ENDPOINT}"), "not supported, because the bundle's own"),
         (external(f"name: g, model_role: memory_rewrite, {ENDPOINT}"), "not supported, because nothing"),
         (external(f"name: p, model_role: preference, {ENDPOINT}"), "which a chat model is asked by"),
         (module("preference: {use_contrastive: false}"), "needs a model in model_catalog.external"),

@@ -116,8 +116,8 @@ def test_a_missing_file_and_a_binary_one_are_one_clear_sentence(tmp_path: Path) 
     ("extra", "expected"),
     [
         (
-            "routing: {decisions: [{name: d, modelRefs: [{model: a}], candidateIterations: []}]}\n",
-            "routing.decisions[0].candidateIterations is not supported, because",
+            "routing: {decisions: [{name: d, modelRefs: [{model: a}], output_contract: json}]}\n",
+            "routing.decisions[0].output_contract is not supported, because",
         ),
         (
             "routing: {signals: {embeddings: [{name: e, threshold: 0.5, candidates: [x], "
@@ -128,11 +128,6 @@ def test_a_missing_file_and_a_binary_one_are_one_clear_sentence(tmp_path: Path) 
         (
             "global: {router: {streamed_body: {enabled: true}}}\n",
             "global.router.streamed_body is not supported, because",
-        ),
-        (
-            "routing: {decisions: [{name: d, modelRefs: [{model: a}], "
-            "algorithm: {type: prompt, prompt: {}}}]}\n",
-            "routing.decisions[0].algorithm.type: prompt is not supported, because",
         ),
         (
             "routing: {decisions: [{name: d, modelRefs: [{model: a}], plugins: [{type: rag}]}]}\n",

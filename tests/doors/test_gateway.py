@@ -25,7 +25,7 @@ from tests.doors.backend import (
 )
 from tests.doors.running import CHAT, gateway, question
 from tests.doors.wire import Wire, ask, request
-from vsr.config.policy import Backend, Limits, Listener, Model
+from vsr.config.policy import ApiKey, Backend, Limits, Listener, Model
 from vsr.content import Secret
 
 
@@ -264,7 +264,7 @@ async def test_health_and_models_are_answered_here() -> None:
 
 async def test_a_listener_with_keys_refuses_those_without_before_reading_the_body() -> None:
     def keyed(fields: dict[str, object]) -> None:
-        fields["listeners"] = (Listener("default", api_keys=(Secret("right"),)),)
+        fields["listeners"] = (Listener("default", api_keys=(ApiKey(Secret("right")),)),)
 
     async with ScriptedBackend(answer) as backend, gateway(backend.port, change=keyed) as router:
         async with Wire(router.port) as wire:

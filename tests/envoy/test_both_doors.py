@@ -21,7 +21,7 @@ from yarl import URL
 from tests.doors.running import generation_of
 from tests.envoy.conftest import fronted
 from tests.scripted import ScriptedEncoder, make_policy
-from vsr.config.policy import Limits, Listener
+from vsr.config.policy import ApiKey, Limits, Listener
 from vsr.content import Secret
 from vsr.doors.gateway import Gateway
 from vsr.doors.server import HttpServer
@@ -51,7 +51,7 @@ async def doors() -> AsyncIterator[Doors]:
     async with SimulatorServer() as simulator, aiohttp.ClientSession() as client:
 
         def settle(fields: dict[str, Any]) -> None:
-            fields["listeners"] = (Listener("main", port=0, timeout=30, api_keys=(Secret(KEY),)),)
+            fields["listeners"] = (Listener("main", port=0, timeout=30, api_keys=(ApiKey(Secret(KEY)),)),)
             fields["limits"] = Limits(max_body_bytes=1024 * 1024)
 
         policy = make_policy(int(simulator.address.rpartition(":")[2]), settle)

@@ -18,7 +18,7 @@ from tests.doors.running import generation_of
 from tests.loopers.world import CHAT, policy_of, request
 from tests.scripted import ScriptedEncoder
 from vsr.config.envoy import EnvoyOptions, envoy_config
-from vsr.config.policy import Listener
+from vsr.config.policy import ApiKey, Listener
 from vsr.content import Secret
 from vsr.doors.envoy_process import EnvoyProcess
 from vsr.doors.extproc import ExtProcServer
@@ -62,7 +62,7 @@ async def shared() -> AsyncIterator[World]:
         small, big = [await stack.enter_async_context(SimulatorServer()) for _ in range(2)]
         client = await stack.enter_async_context(aiohttp.ClientSession())
         policy = policy_of({"small": small.port, "big": big.port}, FUSION)
-        listener = Listener("main", port=0, timeout=30, api_keys=(Secret(KEY),))
+        listener = Listener("main", port=0, timeout=30, api_keys=(ApiKey(Secret(KEY)),))
         generation = generation_of(replace(policy, listeners=(listener,)), encoder)
         hop = Hop()
         loopback = HttpServer(Loopback(Live(generation), upstream, hop), "127.0.0.1", 0)

@@ -89,7 +89,8 @@ async def test_a_client_that_leaves_mid_stream_releases_exchange_and_back_end(
     async with asyncio.timeout(10):
         await world.last.closed.wait()
         await left.wait()
-    assert world.last.client_gone
+    assert world.last.interrupted
+    assert not world.last.client_gone
 
 
 async def test_a_client_that_leaves_while_its_request_is_judged_frees_the_judge(
@@ -125,6 +126,8 @@ async def test_a_back_end_that_dies_mid_stream_breaks_the_stream_for_the_client_
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.content.read()
     await world.last.closed.wait()
+    assert world.last.interrupted
+    assert not world.last.client_gone
 
 
 async def test_a_back_end_that_falls_silent_mid_stream_ends_it_with_an_error_event(

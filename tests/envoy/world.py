@@ -63,6 +63,7 @@ class Recorded:
     head: RequestHead
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     client_gone: bool = False
+    interrupted: bool = False
     failure: RequestError | None = None
     chunks: list[bytes] = field(default_factory=list)
 
@@ -131,6 +132,9 @@ class SmallExchange(Exchange):
     def on_backend_failure(self, error: RequestError) -> Answer | bytes:
         self.record.failure = error
         return f"data: {error.error_code}\n\n".encode() if self.responding else self.on_error(error)
+
+    def on_interruption(self) -> None:
+        self.record.interrupted = True
 
     def on_error(self, error: RequestError) -> Answer:
         return Answer(error.http_status, tuple(error.headers().items()), error.body(), error.error_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,9 @@ def policy_of(
     more: str = "",
     plugins: str = "[]",
     listener: int = 8801,
+    refs: Sequence[str] = (),
 ) -> Policy:
+    """refs: the decision's models; all of them by default."""
     models = "".join(
         f"    - {{name: {name}, backend_refs: [{{endpoint: 127.0.0.1:{port}}}]}}\n"
         for name, port in ports.items()
@@ -73,7 +75,7 @@ def policy_of(
         f"    - {{name: {name}, param_size: {size}B, quality_score: 0.{size}}}\n"
         for size, name in enumerate(ports, 1)
     )
-    refs = ", ".join(f"{{model: {name}}}" for name in ports)
+    own = ", ".join(f"{{model: {name}}}" for name in refs or ports)
     text = f"""version: v0.3
 listeners: [{{name: main, address: 127.0.0.1, port: {listener}}}]
 providers:
@@ -83,7 +85,7 @@ providers:
   modelCards:
 {cards}  decisions:
     - name: several
-      modelRefs: [{refs}]
+      modelRefs: [{own}]
       algorithm: {json.dumps(dict(algorithm))}
       plugins: {plugins}
 {more}"""
@@ -97,6 +99,7 @@ async def looping(
     *,
     more: str = "",
     plugins: str = "[]",
+    refs: Sequence[str] = (),
 ) -> AsyncIterator[Looping]:
     """By default three models that answer; a model's quality and size grow with its place."""
     settings = models or {"small": Settings(), "middle": Settings(), "big": Settings()}
@@ -105,7 +108,9 @@ async def looping(
             name: await stack.enter_async_context(SimulatorServer(one)) for name, one in settings.items()
         }
         ports = {name: server.port for name, server in servers.items()}
-        generation = generation_of(policy_of(ports, algorithm, more=more, plugins=plugins), ScriptedEncoder())
+        generation = generation_of(
+            policy_of(ports, algorithm, more=more, plugins=plugins, refs=refs), ScriptedEncoder()
+        )
         upstream = Upstream()
         await upstream.start()
         stack.push_async_callback(upstream.aclose)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.encoder.tiny_bundle import MarkBackend, tiny_bundle
+from vsr.chat.edit import replace_spans
 from vsr.chat.request import parse_chat_request
 from vsr.config.policy import Policy, PromptGuard
 from vsr.encoder.encoder import Encoder
 from vsr.facts import Facts
+from vsr.guards.masking import placeholder
 from vsr.guards.prompt import assess_prompt
 from vsr.router import judge
 
@@ -38,7 +40,27 @@ async def test_an_attack_in_base64_is_found_and_told_as_such(encoder: Encoder) -
     assert "read through base64" in finding.reason
     assert facts.readings is not None
     assert facts.readings.coverage.disguises == ("base64",)
-    assert [window.passage for window in facts.readings.jailbreak if window.disguise] == [1]
+    assert {window.passage for window in facts.readings.jailbreak if window.disguise} == {1}
+
+
+async def test_a_passage_in_plain_form_is_not_judged_as_it_stands_too(encoder: Encoder) -> None:
+    attack, harmless = (
+        base64.b64encode(text.encode()).decode() for text in (ATTACK, "the word is other than it")
+    )
+    for text in (attack, harmless):
+        facts = await judged(encoder, text)
+        assert facts.readings is not None
+        (window,) = facts.readings.jailbreak
+        assert (window.disguise, window.beside) == ("base64", False)
+
+
+async def test_a_bare_number_in_a_tools_input_is_found_and_masked(encoder: Encoder) -> None:
+    use = {"type": "tool_use", "input": {"phone": 13812345678}}
+    body = {"model": "auto", "messages": [{"role": "assistant", "content": [use]}]}
+    request = parse_chat_request(body)
+    facts = await judge(request, Policy(), encoder)
+    masked = replace_spans(request.body, request.passages, facts.entities, placeholder)
+    assert masked["messages"][0]["content"][0]["input"] == {"phone": "[PHONE_NUMBER]"}
 
 
 async def test_a_second_reading_does_not_loosen_the_operating_point(encoder: Encoder) -> None:
@@ -50,6 +72,6 @@ async def test_a_second_reading_does_not_loosen_the_operating_point(encoder: Enc
 
 async def test_more_disguised_text_than_is_read_is_told_as_unread(encoder: Encoder) -> None:
     code = base64.b64encode(ATTACK.encode()).decode()
-    facts = await judged(encoder, " . ".join([code] * 9))
+    facts = await judged(encoder, *[code] * 9)
     assert facts.readings is not None
     assert facts.readings.coverage.unread == ("disguised text",)

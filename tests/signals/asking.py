@@ -46,7 +46,7 @@ def evidence(
 def signals(policy: Policy, messages: str | Sequence[Mapping[str, Any]], **more: Any) -> SignalMap:
     """Without a model: what the encoder would say is `readings`."""
     seen = evidence(messages, **more)
-    return asyncio.run(SignalEngine(policy).compute("default", seen, everything=True))
+    return asyncio.run(SignalEngine(policy).compute(policy, seen, everything=True))
 
 
 def matched(policy: Policy, messages: str | Sequence[Mapping[str, Any]], **more: Any) -> set[str]:
@@ -90,4 +90,4 @@ async def by_vectors(
     """With the examples loaded, by vectors that the words give."""
     embedder = TopicEmbedder()
     engine = await SignalEngine.start(policy, None, replace(seats or Seats(), embedder=embedder))  # type: ignore[arg-type] # not asked
-    return await engine.compute("default", evidence(messages, **more), everything=True)
+    return await engine.compute(policy, evidence(messages, **more), everything=True)

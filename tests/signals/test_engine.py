@@ -49,10 +49,16 @@ RISKY = decision("risky", 10, "{type: classifier, name: risk, label: RISKY}")
 
 
 async def compute(
-    one: Policy, text: str, seat: ScriptedClassifier | None, *, everything: bool = False
+    one: Policy,
+    text: str,
+    seat: ScriptedClassifier | None,
+    *,
+    recipes: Policy | None = None,
+    everything: bool = False,
 ) -> SignalMap:
+    """recipes: the whole configuration, where `one` is only a part of it."""
     seats = Seats(classifiers={"risk": seat} if seat else {})
-    return await SignalEngine(one, seats=seats).compute("default", evidence(text), everything=everything)
+    return await SignalEngine(recipes or one, seats=seats).compute(one, evidence(text), everything=everything)
 
 
 async def test_a_signal_that_nothing_names_is_not_computed_unless_somebody_asks() -> None:
@@ -86,6 +92,16 @@ async def test_a_model_is_asked_only_while_a_decision_that_needs_it_can_still_wi
     assert seat.calls == calls
 
 
+async def test_for_a_name_that_asks_some_decisions_only_the_others_save_no_call() -> None:
+    """`hi` beats `risky` for everybody but for those who ask for a fusion."""
+    fusion = RISKY.replace("rules:", "algorithm: {type: fusion}, rules:")
+    one = decisions(decision("greet", 20, "{type: keyword, name: hi}"), fusion)
+    for model, calls in (("auto", 0), ("vllm-sr/fusion", 1)):
+        seat = ScriptedClassifier()
+        found = await compute(one.for_model(model), "hi rm", seat, recipes=one)
+        assert (seat.calls, ("classifier", "risk") in found) == (calls, bool(calls))
+
+
 async def test_a_model_is_not_asked_where_the_rest_of_the_rule_fails() -> None:
     both = "{operator: AND, conditions: [{type: keyword, name: hi}, {type: classifier, name: risk}]}"
     seat = ScriptedClassifier()
@@ -105,7 +121,7 @@ async def test_a_classifier_that_cannot_answer_is_an_error_of_the_signal(error: 
 async def test_no_model_is_asked_about_no_text() -> None:
     one, seat = decisions(RISKY), ScriptedClassifier()
     found = await SignalEngine(one, seats=Seats(classifiers={"risk": seat})).compute(
-        "default", evidence([{"role": "system", "content": "x"}])
+        one, evidence([{"role": "system", "content": "x"}])
     )
     assert found["classifier", "risk"].error == "no text to route by"
     assert seat.calls == 0
@@ -134,7 +150,7 @@ async def test_an_embedder_that_fails_leaves_errors_not_exceptions() -> None:
         " candidates: [x]}]}}\n"
     )
     engine = SignalEngine(one, seats=Seats(embedder=TopicEmbedder(EncoderFailed("x"))))
-    found = await engine.compute("default", evidence("x"), everything=True)
+    found = await engine.compute(one, evidence("x"), everything=True)
     assert {signal.error for signal in found.values()} == {"EncoderFailed"}
 
 
@@ -144,7 +160,7 @@ async def test_examples_are_embedded_once_and_not_per_request() -> None:
     engine = await SignalEngine.start(one, None, Seats(embedder=embedder))  # type: ignore[arg-type] # not asked
     assert embedder.asked == ["x", "y"]
     for _ in range(3):
-        await engine.compute("default", evidence("x"), everything=True)
+        await engine.compute(one, evidence("x"), everything=True)
     assert embedder.asked == ["x", "y", "x", "x", "x"]
 
 
@@ -152,7 +168,7 @@ async def test_text_reaches_the_signals_without_what_a_harness_wrote() -> None:
     one = policy("routing: {signals: {keywords: [{name: k, keywords: [secret]}]}}\n")
     engine = SignalEngine(one)
     message = user("<system-reminder>secret</system-reminder>hello")
-    found = await engine.compute("default", evidence([message]), everything=True)
+    found = await engine.compute(one, evidence([message]), everything=True)
     assert not found["keyword", "k"].matched
 
 

@@ -40,7 +40,8 @@ def signals(
         entities=entities,
         operating_points=points,
     )
-    return asyncio.run(SignalEngine(Policy(signals=rules)).compute("default", evidence, everything=True))
+    policy = Policy(signals=rules)
+    return asyncio.run(SignalEngine(policy).compute(policy, evidence, everything=True))
 
 
 def keyword(operator: Literal["AND", "OR", "NOR"], *words: str) -> Signals:

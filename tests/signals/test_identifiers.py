@@ -20,6 +20,12 @@ def found(text: str) -> list[tuple[str, str]]:
     [
         ("write to Ann.Lee+x@mail.example.co.uk.", "EMAIL_ADDRESS", "Ann.Lee+x@mail.example.co.uk"),
         ("我的邮箱是zhang@qq.com，谢谢", "EMAIL_ADDRESS", "zhang@qq.com"),
+        ("from o'brien@mail.example", "EMAIL_ADDRESS", "o'brien@mail.example"),
+        ("from josé.díaz@correo.example", "EMAIL_ADDRESS", "josé.díaz@correo.example"),
+        ("to ann@会社.jp。", "EMAIL_ADDRESS", "ann@会社.jp"),
+        ('to "ann lee"@mail.example', "EMAIL_ADDRESS", '"ann lee"@mail.example'),
+        ("to ann@[192.0.2.7].", "EMAIL_ADDRESS", "ann@[192.0.2.7]"),
+        ("to ann@[IPv6:2001:db8::7]", "EMAIL_ADDRESS", "ann@[IPv6:2001:db8::7]"),
         ("邮箱：ｚｈａｎｇ＠ｑｑ．ｃｏｍ。", "EMAIL_ADDRESS", "ｚｈａｎｇ＠ｑｑ．ｃｏｍ"),
         ("pay 4111 1111 1111 1111 12/26", "CREDIT_CARD", "4111 1111 1111 1111"),
         ("card 4012-8888-8888-1881 please", "CREDIT_CARD", "4012-8888-8888-1881"),
@@ -31,13 +37,23 @@ def found(text: str) -> list[tuple[str, str]]:
         ("social security number: 536228726", "US_SSN", "536228726"),
         ("to DE89 3704 0044 0532 0130 00 by Friday", "IBAN_CODE", "DE89 3704 0044 0532 0130 00"),
         ("MT84MALT011000012345MTLCAST001S", "IBAN_CODE", "MT84MALT011000012345MTLCAST001S"),
+        ("card 5555.5555.5555.4444", "CREDIT_CARD", "5555.5555.5555.4444"),
         ("ssh to 192.168.7.41 now", "IP_ADDRESS", "192.168.7.41"),
+        ("ssh root@192.168.7.41 now", "IP_ADDRESS", "192.168.7.41"),
+        ("the ip is 1:: here", "IP_ADDRESS", "1::"),
+        ("connected from ::1", "IP_ADDRESS", "::1"),
+        ("the unspecified address ::", "IP_ADDRESS", "::"),
+        ("route ::/0 is default", "IP_ADDRESS", "::/0"),
+        ("fe80::1%eth0 answers", "IP_ADDRESS", "fe80::1%eth0"),
+        ("64:ff9b::198.51.100.7", "IP_ADDRESS", "64:ff9b::198.51.100.7"),
+        ("net 2001:db8::/32.", "IP_ADDRESS", "2001:db8::/32"),
         ("range 10.1.2.0/24.", "IP_ADDRESS", "10.1.2.0/24"),
         ("host [2001:db8::8a2e:370:7334]:80", "IP_ADDRESS", "2001:db8::8a2e:370:7334"),
         ("身份证11010519491231002X", "OTHER_ID", "11010519491231002X"),
         ("身份证号 110105 1949 1231 002X", "OTHER_ID", "110105 1949 1231 002X"),
         ("call (415) 555-0132 ext 12 now", "PHONE_NUMBER", "(415) 555-0132 ext 12"),
         ("ring +44 20 7946 0958 today", "PHONE_NUMBER", "+44 20 7946 0958"),
+        ("(+49 30 82259557)", "PHONE_NUMBER", "+49 30 82259557"),
         ("ring +44 (0)20 7946 0958 today", "PHONE_NUMBER", "+44 (0)20 7946 0958"),
         ("我的手机13812345678，打给我", "PHONE_NUMBER", "13812345678"),
         ("手机 138-1234-5678", "PHONE_NUMBER", "138-1234-5678"),
@@ -59,11 +75,17 @@ def test_an_identifier_is_found_with_its_exact_span(text: str, kind: str, value:
         "DE89 3704 0044 0532 0130 01",
         "110105194912310021",
         "000-12-3456",
+        "666-12-3456 and 900-12-3456 and 123-00-4567 and 123-45-0000",
+        "990101199001011235",  # no such province
+        "ann@mail.co_m, ann@mail.co.uk_x, ann@localhost, ann@mail.",
+        '{"a": ", "@type": "x.org/y"}',
+        "x[1::2] + y[::1], f :: Int -> Int, use std::max",
+        "12345:db8::1 and 2001::25de::cade and ::ffff:192.168.1",
         "pi is 3.14159265358979323846",
         "the timestamp 1700000000000 in milliseconds, or 1700000000000000",
         "1000 2000 3000 4000 5000 6000 7000 8000",
         "3 1 4 1 5 9 2 6 5 3 5 8 9 7 9 3 2 3 8 4 6",
-        "from 2021-05-06 12:30:00 to 05/06/2021, 100-200-300",
+        "on 31.02.2021 and 2021-13-01, 100-200-300",  # no such days
         "version 1.2.3.4, section 4.3.2.1, 999.1.1.1",
         "std::vector<a::b> x[1::2] 12:34:56 00:1A:2B:3C:4D:5E",
         "127.0.0.1 and ::1 and 0.0.0.0 and 255.255.255.0",
@@ -141,6 +163,16 @@ def test_spans_of_one_type_become_their_union() -> None:
     )
 
 
+def test_a_pattern_says_where_an_exact_form_ends() -> None:
+    longer = Entity("CREDIT_CARD", 0, 23, 42, 0.99)
+    assert merge_entities([PASSAGE], [longer], [CARD]) == (CARD,)
+
+
+def test_an_encoder_span_that_contradicts_its_form_is_not_served() -> None:
+    mistaken = Entity("CREDIT_CARD", 0, 11, 22, 0.99)
+    assert merge_entities([PASSAGE], [mistaken], []) == ()
+
+
 def test_spans_of_different_passages_never_meet() -> None:
-    elsewhere = Entity("CREDIT_CARD", 1, 11, 22, 0.7)
+    elsewhere = Entity("PERSON", 1, 11, 22, 0.7)
     assert merge_entities([PASSAGE, PASSAGE], [elsewhere], [PHONE]) == (PHONE, elsewhere)

@@ -22,7 +22,9 @@ from vsr.errors import ConfigError
 from vsr.exchange import Forward, RequestHead
 from vsr.facts import Signal
 from vsr.generation import Generation
+from vsr.signals import seats as seats_room
 from vsr.signals.seats import open_seats
+from vsr.signals.shared import Shared
 from vsr.telemetry import Metrics
 
 Answer = Callable[[dict[str, Any]], Any]
@@ -285,9 +287,69 @@ async def test_rules_that_ask_the_same_service_share_its_connections() -> None:
         f"routing: {{signals: {{classifiers: [{rules}]}}}}\n"
         f"global: {{model_catalog: {{external: [{EXTERNAL % ('classification', NOWHERE, '')}]}}}}\n"
     )
-    seats = await open_seats(one)
-    assert (set(seats.classifiers), len(seats.owned)) == ({"c", "d"}, 1)
+    shared = Shared()
+    seats = await open_seats(one, shared)
+    assert (set(seats.classifiers), len(shared)) == ({"c", "d"}, 1)
     await seats.aclose()
+    assert not len(shared)
+
+
+async def test_what_a_reload_leaves_unchanged_is_neither_opened_nor_embedded_again() -> None:
+    async with serving(vectors) as service, running(embedding(service.url)) as first:
+        before = len(service.seen)
+        more = embedding(service.url).replace("[the service is down]", "[the service is down, it is broken]")
+        second = await first.successor(policy(more))
+        assert inputs(service)[before:] == ["it is broken"]
+        second.superseded = True
+        await first.aclose()
+        model, _ = await asked(second, "it is broken")
+        assert model == "b"
+        await second.aclose()
+
+
+async def test_examples_survive_a_reload_while_their_endpoint_is_away() -> None:
+    away = False
+
+    def answer(body: dict[str, Any]) -> Any:
+        return web.Response(status=503) if away else vectors(body)
+
+    async with serving(answer) as service, running(embedding(service.url)) as first:
+        away = True
+        second = await first.successor(policy(embedding(service.url)))
+        away = False
+        calls = len(service.seen)
+        assert (await asked(second, "the service is down"))[0] == "b"
+        assert len(service.seen) == calls + 1
+        await second.discard()
+
+
+@pytest.mark.parametrize("outcome", ["same", "other labels"])
+async def test_an_mcp_server_is_started_anew_only_if_its_entry_changes(
+    outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, ...]] = []
+
+    class Server:
+        def __init__(self, server: object, labels: tuple[str, ...]) -> None:
+            started.append(labels)
+
+        async def aclose(self) -> None:
+            started.remove(started[0])
+
+    monkeypatch.setattr(seats_room, "LateMCP", Server)
+    monkeypatch.setattr(seats_room, "find_spec", lambda _: True)
+    text = "routing: {signals: {classifiers: [RULE]}}\nglobal: {model_catalog: {mcp_servers: [ENTRY]}}\n"
+    rule = "{name: r, type: mcp, model: tools, labels: [a, LABEL]}"
+    entry = "{name: tools, command: python}"
+    text = text.replace("RULE", rule).replace("ENTRY", entry)
+    shared = Shared()
+    first = await open_seats(policy(text.replace("LABEL", "b")), shared)
+    second = await open_seats(policy(text.replace("LABEL", "b" if outcome == "same" else "c")), shared)
+    assert started == ([("a", "b")] if outcome == "same" else [("a", "b"), ("a", "c")])
+    await first.aclose()
+    assert len(started) == 1
+    await second.aclose()
+    assert not started
 
 
 async def test_recipes_cannot_give_one_name_to_different_models() -> None:
@@ -295,7 +357,7 @@ async def test_recipes_cannot_give_one_name_to_different_models() -> None:
     recipe = f"recipes: [{{name: r, routing: {{signals: {{classifiers: [{other}]}}}}}}]\n"
     one = policy(classifying(NOWHERE) + recipe + "entrypoints: [{model_names: [x], recipe: r}]\n")
     with pytest.raises(ConfigError, match="recipes give it different models"):
-        await open_seats(one)
+        await open_seats(one, Shared())
 
 
 async def test_a_generation_that_ended_calls_nobody() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from vsr.chat.request import parse_chat_request
@@ -20,11 +20,12 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """signals: the matched ones, as (type, name), with a label `name:label`. error: why it could not be
-    judged; the route is None then."""
+    """signals: the matched ones, as (type, name), with a label `name:label`. values: of all that were
+    computed. error: why it could not be judged; the route is None then."""
 
     route: Route | None
     signals: frozenset[tuple[str, str]] = frozenset()
+    values: Mapping[tuple[str, str], float] = field(default_factory=dict)
     milliseconds: float = 0.0
     error: str = ""
 
@@ -68,4 +69,9 @@ async def _ask(generation: Generation, body: dict[str, Any]) -> Asked:
     matched = [one for one in seen.values() if one.matched]
     names = {(one.type, one.name) for one in matched}
     labelled = {(one.type, f"{one.name}:{one.label}") for one in matched if one.label}
-    return Asked(route, frozenset(names | labelled), facts.seconds * 1000)
+    values = {
+        (one.type, one.name): one.confidence if one.value is None else one.value
+        for one in seen.values()
+        if not one.error
+    }
+    return Asked(route, frozenset(names | labelled), values, facts.seconds * 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -97,7 +97,7 @@ async def run(path: Path, config: Path | None, bundle: Path | None) -> Report:
 
     suite = read_suite(path)
     policy = await load_policy(config or configuration(suite, path))
-    asked_for = probes(suite, next(iter(policy.auto_names), "auto"))
+    asked_for = probes(suite, next(iter(policy.auto_names), "auto"), policy.entrypoints)
     generation = await Generation.start(policy, bundle=bundle or default_bundle_path())
     try:
         with progress("prompts", len(asked_for)) as done:
@@ -135,9 +135,24 @@ def differences(probe: Probe, asked: Asked) -> tuple[str, ...]:
     missing = sorted(f"{kind}:{name}" for kind, name in probe.signals - asked.signals)
     if missing:
         found.append(f"signals that did not match: {', '.join(missing)}")
+    matched = sorted(f"{kind}:{name}" for kind, name in probe.forbidden & asked.signals)
+    if matched:
+        found.append(f"signals that must not match: {', '.join(matched)}")
+    found += _out_of_bounds(probe, asked)
     if probe.plugins is not None and probe.plugins - asked.plugins:
         found.append(f"plugins that do not run: {', '.join(sorted(probe.plugins - asked.plugins))}")
+    if probe.plugins is not None and probe.exact and asked.plugins - probe.plugins:
+        found.append(f"plugins that run besides: {', '.join(sorted(asked.plugins - probe.plugins))}")
     return tuple(found)
+
+
+def _out_of_bounds(probe: Probe, asked: Asked) -> Iterator[str]:
+    for (kind, name), bounds in probe.values.items():
+        value = asked.values.get((kind, name))
+        if value is None:
+            yield f"{kind}:{name} has no value"
+        elif not bounds.holds(value):
+            yield f"{kind}:{name} is {value:g}, not {bounds}"
 
 
 def _enough(results: Sequence[Result], rate: float) -> bool:

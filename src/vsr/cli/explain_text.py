@@ -53,7 +53,7 @@ def _show_reading(out: Console, trace: Trace) -> None:
         unread = f"; not read: {', '.join(trace.coverage.unread)}" if trace.coverage.unread else ""
         out.print(f"read: {trace.coverage.tokens} tokens in {trace.coverage.windows} windows{unread}")
         if trace.coverage.disguises:
-            out.print(f"read a second time, undisguised: {', '.join(trace.coverage.disguises)}")
+            out.print(f"read undisguised: {', '.join(trace.coverage.disguises)}")
     if trace.encoder_error:
         out.print(f"[red]the encoder could not read it: {escape(trace.encoder_error)}[/red]")
     out.print(", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in trace.seconds.items()))

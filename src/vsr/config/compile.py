@@ -16,9 +16,11 @@ from vsr.config.compile_signals import compile_signals
 from vsr.config.endpoints import chat_path, credential_header, dialect, parse_endpoint
 from vsr.config.patterns import raw_pattern
 from vsr.config.policy import (
+    ApiKey,
     Backend,
     Guards,
     HealthCheck,
+    IdentityHeaders,
     Limits,
     Listener,
     Management,
@@ -38,12 +40,15 @@ from vsr.config.resolve import (
     model_id,
     model_pii_policy,
     pii_policy,
+    reasoning_family,
     recipe_document,
     strategy,
 )
 from vsr.config.retries import retry_conditions
 from vsr.config.schema import Document, providers
 from vsr.config.schema.routing import Recipe
+from vsr.config.schema.service import Authz
+from vsr.config.services import compile_guard
 from vsr.content import Secret
 from vsr.route import PiiPolicy
 
@@ -51,7 +56,8 @@ from vsr.route import PiiPolicy
 def compile_policy(document: Document, env: Mapping[str, str], digest: str, inert: tuple[str, ...]) -> Policy:
     router, defaults = document.global_.router, document.providers.defaults
     domain = document.global_.model_catalog.modules.classifier.domain
-    listeners = tuple(_listener(listener) for listener in document.listeners)
+    authz = document.global_.services.authz
+    listeners = tuple(_listener(listener, authz) for listener in document.listeners)
     policy = Policy(
         listeners=listeners or (Listener(name="default"),),
         models={model.name: _model(model, document, env) for model in document.providers.models},
@@ -96,9 +102,22 @@ def _recipe(policy: Policy, recipe: Recipe, document: Document, env: Mapping[str
     )
 
 
-def _listener(listener: providers.Listener) -> Listener:
-    keys = tuple(Secret(key) for key in listener.api_keys)
-    return Listener(listener.name, listener.address, listener.port, listener.timeout, keys)
+def _listener(listener: providers.Listener, authz: Authz) -> Listener:
+    headers, trusted = authz.identity, listener.identity_headers == "trusted"
+    return Listener(
+        name=listener.name,
+        address=listener.address,
+        port=listener.port,
+        timeout=listener.timeout,
+        api_keys=tuple(_api_key(given) for given in listener.api_keys),
+        identity=IdentityHeaders(headers.user_id_header, headers.user_groups_header, trusted),
+    )
+
+
+def _api_key(given: str | providers.ApiKey) -> ApiKey:
+    if isinstance(given, str):
+        return ApiKey(Secret(given))
+    return ApiKey(Secret(given.key), given.user, frozenset(given.groups))
 
 
 def _management(document: Document, env: Mapping[str, str]) -> Management:
@@ -116,15 +135,13 @@ def _management(document: Document, env: Mapping[str, str]) -> Management:
 
 
 def _model(model: providers.ProviderModel, document: Document, env: Mapping[str, str]) -> Model:
-    family = document.providers.defaults.reasoning_families.get(model.reasoning_family)
+    name, family = reasoning_family(model, document)
     own = [card for card in cards(document) if card.name == model.name]
     return Model(
         name=model.name,
         model_id=model_id(model, model.backend_refs[0]),
         backends=tuple(_backend(ref, index, model, env) for index, ref in enumerate(model.backend_refs)),
-        reasoning_family=ReasoningFamily(model.reasoning_family, family.type, family.parameter)
-        if family
-        else None,
+        reasoning_family=ReasoningFamily(name, family.type, family.parameter) if family else None,
         loras=tuple(lora.name for card in own for lora in card.loras),
         pii=model_pii_policy(model.pii_policy) if model.pii_policy else None,
         description=next((card.description for card in own), ""),
@@ -193,17 +210,18 @@ def _prompt_guard(document: Document) -> PromptGuard:
         system_threshold=own.system_threshold,
         on_unavailable=own.on_unavailable or ("allow" if module.on_error == "allow" else "refuse"),
         allow_list=tuple(raw_pattern(text) for text in own.allow_list),
+        remote=compile_guard(document),
     )
 
 
 def _pii_guard(document: Document) -> PiiGuard:
     own = document.global_.guards.pii
-    threshold = document.global_.model_catalog.modules.classifier.pii.threshold
+    module = document.global_.model_catalog.modules.classifier.pii
     policy: PiiPolicy = pii_policy(own.pii_types_allowed, own.action)
     return PiiGuard(
         mode=own.mode,
-        threshold=own.threshold if own.threshold is not None else threshold,
+        threshold=own.threshold if own.threshold is not None else module.threshold,
         policy=policy,
-        on_unavailable=own.on_unavailable,
+        on_unavailable=own.on_unavailable or ("allow" if module.on_error == "allow" else "refuse"),
         allow_list=tuple(raw_pattern(text) for text in own.allow_list),
     )

@@ -8,7 +8,7 @@ from vsr.config.compile_loopers import LOOPERS, compile_looper
 from vsr.config.compile_projections import compile_bounds, signal_reference
 from vsr.config.compile_selection import compile_choosing
 from vsr.config.policy import Branch, Decision, Leaf, ModelRef, RuleNode
-from vsr.config.policy_selection import STATIC
+from vsr.config.policy_selection import STATIC, Prompt
 from vsr.config.resolve import lora_owners, pii_policy, resolve_model
 from vsr.config.schema import Document
 from vsr.config.schema import decisions as schema
@@ -20,14 +20,16 @@ def compile_decision(decision: schema.Decision, document: Document) -> Decision:
     owners = lora_owners(document)
     algorithm = decision.algorithm
     loops = algorithm.type in LOOPERS
+    choosing = STATIC if loops else compile_choosing(decision, document)
+    asking = choosing.algorithm if isinstance(choosing.algorithm, Prompt) else None
     return Decision(
         name=decision.name,
         priority=decision.priority,
         tier=decision.tier,
         rules=compile_rule(decision.rules, document.routing.signals.domains) if decision.rules else None,
         models=tuple(_model_ref(ref, owners) for ref in decision.modelRefs),
-        choosing=STATIC if loops else compile_choosing(algorithm, document),
-        looper=compile_looper(algorithm) if loops else None,
+        choosing=choosing,
+        looper=compile_looper(algorithm) if loops else asking,
         plugins=tuple(_plugins(decision.plugins)),
         description=decision.description,
         retention=_retention(decision.emits),

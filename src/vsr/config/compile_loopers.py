@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypedDict
 
 from vsr.config.policy_loopers import (
     Confidence,
     Fusion,
+    Grounding,
     Looper,
     LooperLimits,
     OnError,
@@ -14,38 +16,73 @@ from vsr.config.policy_loopers import (
     Ratings,
     Remom,
     Role,
+    Verifier,
     Workflows,
 )
 from vsr.config.resolve import auto_names
 from vsr.config.schema import Document
 from vsr.config.schema import loopers as schema
 from vsr.config.schema.selection import Algorithm
+from vsr.config.services import base_url
 
 LOOPERS: Final = ("confidence", "ratings", "remom", "fusion", "workflows")
 
 # The original's, by method; the first takes every answer that comes with log-probabilities.
-_THRESHOLDS: Final = {"avg_logprob": -1.0, "margin": 0.5, "hybrid": 0.5, "self_verify": 0.7}
+_THRESHOLDS: Final = {
+    "avg_logprob": -1.0,
+    "margin": 0.5,
+    "hybrid": 0.5,
+    "self_verify": 0.7,
+    "automix_entailment": 0.7,
+}
 _NAMES: Final = {"remom": "vllm-sr/remom", "fusion": "vllm-sr/fusion", "flow": "vllm-sr/flow"}
+
+
+class _Common(TypedDict):
+    """What is the same for the three that hear several models at a time."""
+
+    max_completion_tokens: int | None
+    round_timeout: float | None
+    quorum: int | None
+    reveal: bool
+    on_error: OnError
 
 
 def compile_looper(given: Algorithm) -> Looper:
     """The block's `on_error` comes before the algorithm's; workflows fail unless told otherwise."""
-    said: OnError | None = given.on_error if "on_error" in given.model_fields_set else None
     match given.type:
         case "confidence":
-            return _confidence(given.confidence or schema.Confidence(), said or "skip")
+            return _confidence(given.confidence or schema.Confidence(), given)
         case "ratings":
             ratings = given.ratings or schema.Ratings()
-            return Ratings(ratings.max_concurrent, ratings.on_error or said or "skip")
+            return Ratings(ratings.max_concurrent, _on_error(ratings.on_error, given))
         case "fusion":
-            return _fusion(given.fusion or schema.Fusion(), said or "skip")
+            return _fusion(given.fusion or schema.Fusion(), given)
     if given.remom is not None:
-        return _remom(given.remom, said or "skip")
+        return _remom(given.remom, given)
     assert given.workflows is not None, "lint asks for the block of remom and workflows"
-    return _workflows(given.workflows, said or "fail")
+    return _workflows(given.workflows, given)
 
 
-def _confidence(given: schema.Confidence, on_error: OnError) -> Confidence:
+def _on_error(own: OnError | None, algorithm: Algorithm) -> OnError:
+    if own is not None:
+        return own
+    if "on_error" in algorithm.model_fields_set:
+        return "fail" if algorithm.on_error == "fail" else "skip"
+    return "fail" if algorithm.type == "workflows" else "skip"
+
+
+def _common(given: schema.Panel, algorithm: Algorithm) -> _Common:
+    return _Common(
+        max_completion_tokens=given.max_completion_tokens,
+        round_timeout=given.round_timeout_seconds,
+        quorum=given.min_successful_responses,
+        reveal=given.include_intermediate_responses,
+        on_error=_on_error(given.on_error, algorithm),
+    )
+
+
+def _confidence(given: schema.Confidence, algorithm: Algorithm) -> Confidence:
     weights = given.hybrid_weights
     return Confidence(
         method=given.confidence_method,
@@ -55,11 +92,22 @@ def _confidence(given: schema.Confidence, on_error: OnError) -> Confidence:
         only_arguments=given.token_filter == "tool_call_args",
         logprob_weight=weights.logprob_weight or 0.5,
         margin_weight=weights.margin_weight or 0.5,
-        on_error=given.on_error or on_error,
+        verifier=_verifier(given) if given.confidence_method == "automix_entailment" else None,
+        on_error=_on_error(given.on_error, algorithm),
     )
 
 
-def _remom(given: schema.Remom, on_error: OnError) -> Remom:
+def _verifier(given: schema.Confidence) -> Verifier:
+    """A time or a size of 0 is the default."""
+    default = Verifier(base_url(given.verifier_server_url))
+    return replace(
+        default,
+        timeout=given.verifier_timeout_seconds or default.timeout,
+        answer_bytes=given.max_response_bytes or default.answer_bytes,
+    )
+
+
+def _remom(given: schema.Remom, algorithm: Algorithm) -> Remom:
     return Remom(
         breadth=given.breadth_schedule,
         distribution=given.model_distribution,
@@ -69,17 +117,13 @@ def _remom(given: schema.Remom, on_error: OnError) -> Remom:
         synthesis_template=given.synthesis_template,
         synthesis_model=given.synthesis_model,
         max_concurrent=given.max_concurrent,
-        max_completion_tokens=given.max_completion_tokens,
-        round_timeout=given.round_timeout_seconds,
-        quorum=given.min_successful_responses,
         seed=given.shuffle_seed,
-        reveal=given.include_intermediate_responses,
         most_answers=given.max_responses_per_round,
-        on_error=given.on_error or on_error,
+        **_common(given, algorithm),
     )
 
 
-def _fusion(given: schema.Fusion, on_error: OnError) -> Fusion:
+def _fusion(given: schema.Fusion, algorithm: Algorithm) -> Fusion:
     return Fusion(
         judge=given.model,
         panel=given.analysis_models,
@@ -89,19 +133,20 @@ def _fusion(given: schema.Fusion, on_error: OnError) -> Fusion:
             for one in given.analysis_overrides
         },
         max_concurrent=given.max_concurrent,
-        max_completion_tokens=given.max_completion_tokens,
-        round_timeout=given.round_timeout_seconds,
-        quorum=given.min_successful_responses,
         temperature=given.temperature,
         analysis_template=given.analysis_template,
         synthesis_template=given.synthesis_template,
-        reveal=given.include_intermediate_responses,
         reveal_analysis=given.include_analysis,
-        on_error=given.on_error or on_error,
+        grounding=_grounding(given.grounding) if given.grounding.enabled else None,
+        **_common(given, algorithm),
     )
 
 
-def _workflows(given: schema.Workflows, on_error: OnError) -> Workflows:
+def _grounding(given: schema.Grounding) -> Grounding:
+    return Grounding(given.reference, given.policy, given.min_score, given.min_keep, given.on_error)
+
+
+def _workflows(given: schema.Workflows, algorithm: Algorithm) -> Workflows:
     return Workflows(
         dynamic=given.mode == "dynamic",
         roles=tuple(Role(role.name, role.models, role.prompt, role.access_list) for role in given.roles),
@@ -111,12 +156,8 @@ def _workflows(given: schema.Workflows, on_error: OnError) -> Workflows:
         planner_tokens=given.planner.max_completion_tokens,
         max_steps=given.max_steps,
         max_parallel=given.max_parallel,
-        max_completion_tokens=given.max_completion_tokens,
-        round_timeout=given.round_timeout_seconds,
-        quorum=given.min_successful_responses,
         temperature=given.temperature,
-        reveal=given.include_intermediate_responses,
-        on_error=given.on_error or on_error,
+        **_common(given, algorithm),
     )
 
 

@@ -37,8 +37,8 @@ def compile_keyword(rule: schema.KeywordSignal) -> rules.KeywordRule:
     )
 
 
-def compile_language(rule: schema.LanguageSignal) -> rules.LanguageRule:
-    return rules.LanguageRule(rule.name.lower(), rule.threshold or _LANGUAGE_THRESHOLD)
+def compile_language(rule: schema.LanguageSignal) -> rules.LikelyRule:
+    return rules.LikelyRule(rule.name.lower(), rule.threshold or _LANGUAGE_THRESHOLD)
 
 
 def compile_context(rule: schema.ContextSignal) -> rules.ContextRule:

@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from vsr.config.policy_selection import (
-    STATIC,
     Algorithm,
     Automix,
     Card,
@@ -19,23 +18,36 @@ from vsr.config.policy_selection import (
     Learning,
     MultiFactor,
     Pricing,
+    Prompt,
     Protection,
     RouterDC,
     Static,
+    Staying,
     Thompson,
 )
 from vsr.config.schema import Document, routing
 from vsr.config.schema import selection as schema
+from vsr.config.schema.decisions import Adaptations, Decision
 
 _SIZE: Final = re.compile(r"(?:(\d+)\s*x\s*)?(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
+_HELD_BACK: Final = ("apply", "observe", "bypass")
 _BILLIONS: Final = {"k": 1e-6, "m": 1e-3, "b": 1.0, "t": 1e3}
 
 
-def compile_choosing(algorithm: schema.Algorithm, document: Document) -> Choosing:
-    defaults = document.global_.router.model_selection
+def compile_choosing(decision: Decision, document: Document) -> Choosing:
+    """Of a decision that calls one of its models."""
+    defaults, given = document.global_.router.model_selection, decision.algorithm
+    staying = _staying(decision.adaptations)
     if not defaults.enabled:
-        return STATIC
-    return Choosing(_algorithm(algorithm, defaults), algorithm.on_error)
+        return Choosing(staying=staying)
+    return Choosing(_algorithm(given, defaults), "fail" if given.on_error == "fail" else "skip", staying)
+
+
+def _staying(given: Adaptations) -> Staying:
+    """As in the original, a part can be held back further than the decision's own mode, never let out."""
+    own = given.protection
+    mode = max(given.mode, own.mode or given.mode, key=_HELD_BACK.index)
+    return Staying(mode, own.switch_margin, own.stability_weight)
 
 
 def _algorithm(given: schema.Algorithm, defaults: schema.ModelSelection) -> Algorithm:
@@ -58,6 +70,8 @@ def _algorithm(given: schema.Algorithm, defaults: schema.ModelSelection) -> Algo
             return Thompson((given.thompson or schema.Thompson()).cost_weight)
         case "static":
             return Static()
+    if given.prompt is not None:
+        return Prompt(given.prompt.model, given.prompt.instructions, given.prompt.timeout_seconds)
     return _trained(given)
 
 

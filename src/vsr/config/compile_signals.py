@@ -19,6 +19,7 @@ from vsr.config.compile_rules import (
     compile_role_binding,
     compile_structure,
 )
+from vsr.config.knowledge import knowledge_bases, stands_in
 from vsr.config.policy_services import MCPServer, Service
 from vsr.config.resolve import domain_classes, lora_owners, resolve_model
 from vsr.config.schema import Document, catalog
@@ -46,9 +47,9 @@ def compile_signals(document: Document, env: Mapping[str, str]) -> rules.Signals
         matching=rules.EmbeddingMatching(
             semantic.top_k, semantic.enable_soft_matching, semantic.min_score_threshold
         ),
-        fact_checks=tuple(rules.FactCheckRule(rule.name, rule.threshold) for rule in given.fact_check),
+        fact_checks=tuple(rules.LikelyRule(rule.name, rule.threshold) for rule in given.fact_check),
         feedbacks=tuple(
-            rules.FeedbackRule(
+            rules.LikelyRule(
                 rule.name, modules.feedback_detector.threshold if rule.threshold is None else rule.threshold
             )
             for rule in given.user_feedbacks
@@ -67,7 +68,7 @@ def compile_signals(document: Document, env: Mapping[str, str]) -> rules.Signals
             rules.KbRule(rule.name, rule.kb, rule.target.kind, rule.target.value, rule.match)
             for rule in given.kb
         ),
-        knowledge_bases=tuple(_knowledge_base(base, scoring) for base in document.global_.model_catalog.kbs),
+        knowledge_bases=tuple(_knowledge_base(base, scoring) for base in knowledge_bases(document)),
         conversations=tuple(compile_conversation(rule) for rule in given.conversation),
         events=tuple(compile_event(rule) for rule in given.events),
         metadata=tuple(compile_metadata(rule) for rule in given.metadata),
@@ -173,6 +174,7 @@ def _knowledge_base(base: catalog.KnowledgeBase, family: schema.PrototypeScoring
         margins={metric.name: (metric.positive_group, metric.negative_group) for metric in base.metrics},
         exemplars={name: label.exemplars for name, label in base.labels.items()},
         source=str(Path(base.source.path) / base.source.manifest) if base.source.path else "",
+        stands_in=stands_in(base),
         scoring=_scoring(base.prototype_scoring or family, None),
     )
 

@@ -133,16 +133,23 @@ def _manager(policy: Policy, listener: Listener, options: EnvoyOptions) -> Objec
         "request_headers_timeout": "30s",
         "request_timeout": seconds(listener.timeout),
         "stream_idle_timeout": seconds(silence(policy) + listener.timeout),
-        "early_header_mutation_extensions": [_header_removal()],
+        "early_header_mutation_extensions": [_header_removal(listener)],
         "local_reply_config": local_reply_config(),
         "http_filters": [_processor_filter(listener, options), router],
         "route_config": routes(policy, options.destinations, options.loopback_port),
     }
 
 
-def _header_removal() -> Object:
+def _header_removal(listener: Listener) -> Object:
+    """Identity headers stay where the processor may believe them; it keeps them from the back ends."""
+    identity = (listener.identity.user, listener.identity.groups)
+    prefixes: tuple[str, ...] = INTERNAL_PREFIXES
     mutations: list[Object] = [{"remove": name} for name in INTERNAL_HEADERS]
-    mutations += [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in INTERNAL_PREFIXES]
+    if listener.identity.trusted:
+        prefixes = tuple(one for one in prefixes if not any(name.startswith(one) for name in identity))
+    else:
+        mutations += [{"remove": name} for name in identity if not name.startswith(prefixes)]
+    mutations += [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in prefixes]
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from vsr.config.paths import Finding, KeyPath, Plain, Report
-from vsr.config.pending import Pending
+from vsr.config.pending_entry import Pending
 from vsr.config.schema.base import Name, Port, Section, Whole
 from vsr.config.schema.providers import ModelPiiPolicy
 from vsr.config.schema.routing import Lora

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from vsr.config.pending import KEYS, Pending
+from vsr.config.pending import KEYS
+from vsr.config.pending_entry import Pending
 from vsr.config.schema import Document
 
 Schema = dict[str, Any]

@@ -9,24 +9,18 @@ Patterns write `[]` for a list's items and `*` for free names. A refused key hid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["refused", "unless_off", "inert"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    kind: Kind
-    reason: str
-
-
-def _all(kind: Kind, reason: str, prefix: str, *keys: str) -> dict[str, Pending]:
-    return {prefix + key: Pending(kind, reason) for key in keys}
-
+from vsr.config import pending_later as later
+from vsr.config.pending_entry import Pending
+from vsr.config.pending_entry import keys as _all
+from vsr.config.pending_entry import values as _values
 
 _CARD = "describes the model; no selection algorithm reads it"
-_NO_ADAPTATION = "nothing is tried out on its own; a decision can use the algorithm thompson"
+_NO_ADAPTATION = (
+    "no request goes to another model than its algorithm chose only to try that out; the algorithm thompson "
+    "of a decision draws among its models by their outcomes"
+)
 _NOT_LEARNED = "descriptions are compared as they stand; nothing is trained while serving"
 _NO_IMAGES = "images are not embedded; the texts decide"
 _EXAMPLES = "examples are scored as embeddings.semantic.embedding_config says"
@@ -48,8 +42,21 @@ def _selection(prefix: str) -> dict[str, Pending]:
 
 
 KEYS: Final[Mapping[str, Pending]] = {
+    **later.KEYS,
     **_all("inert", "belongs to the original's set-up assistant", "", "setup"),
     # routing
+    **_all(
+        "refused",
+        "the original has dropped it, too: its plugin tools says what may be called",
+        "routing.decisions[].",
+        *("tool_scope", "allow_tools", "block_tools"),
+    ),
+    **_all(
+        "refused",
+        "the original has dropped it, too: write algorithm",
+        "routing.decisions[].",
+        "modelSelectionAlgorithm",
+    ),
     **_all(
         "inert",
         _CARD,
@@ -65,13 +72,7 @@ KEYS: Final[Mapping[str, Pending]] = {
     **_all("inert", _NO_IMAGES, "routing.signals.complexity[].hard.", "image_candidates"),
     **_all("inert", _NO_IMAGES, "routing.signals.complexity[].easy.", "image_candidates"),
     **_all("inert", "one machine runs all models", "routing.signals.classifiers[].", "use_cpu"),
-    **_all(
-        "refused",
-        "the candidates of a decision are its modelRefs; list them there",
-        "routing.decisions[].",
-        "candidateIterations",
-    ),
-    **_all("refused", "no decision changes how it chooses by itself", "routing.decisions[].", "adaptations"),
+    **_all("inert", _NO_ADAPTATION, "routing.decisions[].adaptations.", "adaptation"),
     **_all(
         "refused",
         "answers are passed on as the model gives them; a client can ask for response_format",
@@ -79,6 +80,9 @@ KEYS: Final[Mapping[str, Pending]] = {
         *("output_contract", "output_contract_spec"),
     ),
     **_all("inert", "is a note", "routing.decisions[].modelRefs[].", "reasoning_description"),
+    **_all(
+        "inert", "is a note", "routing.decisions[].candidateIterations[].models[].", "reasoning_description"
+    ),
     **_all("inert", "is a note", "routing.signals.domains[].model_scores[].", "reasoning_description"),
     **_all("inert", "the static algorithm has no settings", "routing.decisions[].algorithm.", "static"),
     **_selection("routing.decisions[].algorithm."),
@@ -103,7 +107,12 @@ KEYS: Final[Mapping[str, Pending]] = {
     **_all(
         "inert", "metrics are always served; traces are not exported yet", "global.services.", "observability"
     ),
-    **_all("refused", "clients are known by the listener's api_keys only", "global.services.", "authz"),
+    **_all(
+        "refused",
+        "a back end gets its credential from its backend_refs (api_key_env, forward_authorization)",
+        "global.services.authz.",
+        "providers",
+    ),
     **_all("refused", "no rate limit would be enforced", "global.services.", "ratelimit"),
     **_all(
         "refused",
@@ -125,18 +134,12 @@ KEYS: Final[Mapping[str, Pending]] = {
     ),
     **_all("inert", "a tool's answer starts the workflow anew", "global.integrations.looper.flow.", "state"),
     **_all(
-        "unless_off",
-        "answers are not checked against each other",
-        "routing.decisions[].algorithm.fusion.",
-        "grounding",
+        "inert",
+        "vectors tell support, not contradiction",
+        "routing.decisions[].algorithm.fusion.grounding.",
+        *("nli_contradiction_penalty", "contradiction_penalty"),
     ),
     **_all("inert", "is a note", "routing.decisions[].algorithm.fusion.", "judge_prompt_version"),
-    **_all(
-        "refused",
-        "no verification server would be asked; use the method self_verify",
-        "routing.decisions[].algorithm.confidence.",
-        *("verifier_server_url", "verifier_timeout_seconds", "max_response_bytes"),
-    ),
     # global.model_catalog
     **_all("inert", _OWN_HEAD, "global.model_catalog.", "system"),
     **_all(
@@ -176,14 +179,8 @@ KEYS: Final[Mapping[str, Pending]] = {
         "inert",
         _OWN_HEAD,
         "global.model_catalog.modules.prompt_guard.",
-        *("variant", "positive_labels", "jailbreak_mapping_path", "model_id", "model_ref"),
+        *("variant", "jailbreak_mapping_path", "model_id", "model_ref"),
         *("use_cpu", "use_modernbert", "use_mmbert_32k"),
-    ),
-    **_all(
-        "refused",
-        "the bundle's own head guards; a decision can ask a remote model by a classifier signal",
-        "global.model_catalog.modules.prompt_guard.",
-        "protocol",
     ),
     **_all(
         "inert",
@@ -228,20 +225,10 @@ _UNBUILT_PLUGINS = (
 _CACHE_NAMES = ("response_cache", "semantic-cache", "semantic_cache", "response-cache")
 
 
-def _values(key: str, kind: Kind, reason: str, *values: str) -> dict[tuple[str, str], Pending]:
-    return {(key, value): Pending(kind, reason) for value in values}
-
-
 VALUES: Final[Mapping[tuple[str, str], Pending]] = {
+    **later.VALUES,
     **_values("global.router.config_source", "refused", "the file is the only source", "kubernetes"),
     **_values("providers.models[].api_format", "refused", "back ends speak the OpenAI protocol", "anthropic"),
-    **_values(
-        "global.model_catalog.external[].model_role",
-        "refused",
-        "the bundle's own head guards; give the role classification, and let a decision ask a classifier "
-        "signal",
-        "guardrail",
-    ),
     **_values(
         "global.model_catalog.external[].model_role",
         "refused",
@@ -250,13 +237,6 @@ VALUES: Final[Mapping[tuple[str, str], Pending]] = {
     ),
     **_values(
         "routing.signals.embeddings[].query_modality", "refused", "only text is embedded", "image", "audio"
-    ),
-    **_values("routing.decisions[].algorithm.type", "refused", "it calls a model to choose one", "prompt"),
-    **_values(
-        "routing.decisions[].algorithm.confidence.confidence_method",
-        "refused",
-        "no verification server would be asked; use self_verify",
-        "automix_entailment",
     ),
     **_values(
         "routing.decisions[].plugins[].type",

@@ -18,12 +18,14 @@ from vsr.config.policy_decisions import ModelRef as ModelRef
 from vsr.config.policy_decisions import RuleNode as RuleNode
 from vsr.config.policy_loopers import Confidence as Confidence
 from vsr.config.policy_loopers import Fusion as Fusion
+from vsr.config.policy_loopers import Grounding as Grounding
 from vsr.config.policy_loopers import Looper as Looper
 from vsr.config.policy_loopers import LooperLimits as LooperLimits
 from vsr.config.policy_loopers import Override as Override
 from vsr.config.policy_loopers import Ratings as Ratings
 from vsr.config.policy_loopers import Remom as Remom
 from vsr.config.policy_loopers import Role as Role
+from vsr.config.policy_loopers import Verifier as Verifier
 from vsr.config.policy_loopers import Workflows as Workflows
 from vsr.config.policy_projections import Band as Band
 from vsr.config.policy_projections import Bands as Bands
@@ -45,10 +47,13 @@ from vsr.config.policy_selection import Learned as Learned
 from vsr.config.policy_selection import Learning as Learning
 from vsr.config.policy_selection import MultiFactor as MultiFactor
 from vsr.config.policy_selection import Pricing as Pricing
+from vsr.config.policy_selection import Prompt as Prompt
 from vsr.config.policy_selection import Protection as Protection
 from vsr.config.policy_selection import RouterDC as RouterDC
 from vsr.config.policy_selection import Static as Static
+from vsr.config.policy_selection import Staying as Staying
 from vsr.config.policy_selection import Thompson as Thompson
+from vsr.config.policy_services import RemoteGuard as RemoteGuard
 from vsr.config.policy_signals import DomainRule as DomainRule
 from vsr.config.policy_signals import JailbreakRule as JailbreakRule
 from vsr.config.policy_signals import KeywordRule as KeywordRule
@@ -122,13 +127,19 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class PromptGuard:
     """threshold None: the bundle's operating points. allow_list: a passage that one of these
-    matches from end to end is not judged (a substring would be a way around the guard)."""
+    matches from end to end is not judged (a substring would be a way around the guard). remote: judges
+    too, and either may refuse."""
 
     mode: Literal["enforce", "shadow", "off"] = "enforce"
     threshold: float | None = None
     system_threshold: float | None = None
     on_unavailable: Literal["refuse", "allow"] = "refuse"
     allow_list: tuple[Pattern[str], ...] = ()
+    remote: RemoteGuard | None = None
+
+    def exempts(self, text: str) -> bool:
+        """Whether the allow-list matches a whole passage."""
+        return any(pattern.fullmatch(text.strip()) for pattern in self.allow_list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,25 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key and whom it makes of its holder. user: empty where the key itself is all that is known."""
+
+    key: Secret
+    user: str = ""
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityHeaders:
+    """Headers in which a proxy that authenticates says who is asking. trusted: they are believed; whether
+    or not, no back end gets to see them."""
+
+    user: str = "x-authz-user-id"
+    groups: str = "x-authz-user-groups"
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """api_keys empty: no authentication, allowed on loopback only."""
 
@@ -164,7 +194,8 @@ class Listener:
     address: str = "127.0.0.1"
     port: int = 8801
     timeout: float = 300.0
-    api_keys: tuple[Secret, ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()
+    identity: IdentityHeaders = IdentityHeaders()
 
 
 @dataclass(frozen=True, slots=True)

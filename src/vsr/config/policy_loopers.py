@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vsr.config.policy_selection import Prompt
+
 OnError = Literal["skip", "fail"]
 
 
@@ -27,17 +29,28 @@ class LooperLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Confidence:
-    """Models one after the other until one is sure enough. Weights are of the method `hybrid`.
-    only_arguments: tokens of tool calls' arguments count alone, where there are any."""
+class Verifier:
+    """A server that judges answers at `{url}/verify`. answer_bytes: of what it says, at most."""
 
-    method: Literal["avg_logprob", "margin", "hybrid", "self_verify"] = "avg_logprob"
+    url: str
+    timeout: float = 60.0
+    answer_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """Models one after the other until one is sure enough. Weights are of the method `hybrid`, the verifier
+    of `automix_entailment`. only_arguments: tokens of tool calls' arguments count alone, where there are any.
+    """
+
+    method: Literal["avg_logprob", "margin", "hybrid", "self_verify", "automix_entailment"] = "avg_logprob"
     threshold: float = -1.0
     order: Literal["size", "small_to_large", "declared", "cost", "automix"] = "size"
     cost_quality_tradeoff: float = 0.3
     only_arguments: bool = False
     logprob_weight: float = 0.5
     margin_weight: float = 0.5
+    verifier: Verifier | None = None
     on_error: OnError = "skip"
     name: Literal["confidence"] = "confidence"
 
@@ -86,6 +99,20 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Grounding:
+    """How well answers are supported, by the vectors of their sentences. reference: by what, `context` being
+    the documents and tool results of the request, `panel` the other answers, `hybrid` the context where there
+    is one. policy: the judge is told the support and to weigh by it (weight), told only (annotate), or does
+    not see what is supported by less than `min_score` (filter), but `min_keep` answers at least."""
+
+    reference: Literal["hybrid", "context", "panel"] = "hybrid"
+    policy: Literal["weight", "annotate", "filter"] = "weight"
+    min_score: float = 0.0
+    min_keep: int = 1
+    on_error: OnError = "skip"
+
+
+@dataclass(frozen=True, slots=True)
 class Fusion:
     """A panel answers, a judge compares and synthesises. judge "": the first of the panel. panel empty:
     the models of the decision."""
@@ -103,6 +130,7 @@ class Fusion:
     synthesis_template: str = ""
     reveal: bool = True
     reveal_analysis: bool = True
+    grounding: Grounding | None = None
     on_error: OnError = "skip"
     name: Literal["fusion"] = "fusion"
 
@@ -140,4 +168,4 @@ class Workflows:
     name: Literal["workflows"] = "workflows"
 
 
-Looper = Confidence | Ratings | Remom | Fusion | Workflows
+Looper = Confidence | Ratings | Remom | Fusion | Workflows | Prompt

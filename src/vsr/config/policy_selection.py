@@ -142,9 +142,40 @@ class Difficulty:
     name: Literal["difficulty"] = "difficulty"
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`model` is shown the candidates and the question, and names one within `timeout` seconds. It is asked
+    as loopers ask, so this is one too, until its advice is there to choose by."""
+
+    model: str
+    instructions: str = ""
+    timeout: float = 5.0
+    name: Literal["prompt"] = "prompt"
+
+
 Algorithm = (
-    Static | RouterDC | LatencyAware | MultiFactor | Automix | Hybrid | Elo | Thompson | Learned | Difficulty
+    Static
+    | RouterDC
+    | LatencyAware
+    | MultiFactor
+    | Automix
+    | Hybrid
+    | Elo
+    | Thompson
+    | Learned
+    | Difficulty
+    | Prompt
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """What one decision makes of the protection of sessions: it applies, is only told in the reason
+    (observe), or is left out (bypass). None: the margin and the weight that hold for all."""
+
+    mode: Literal["apply", "observe", "bypass"] = "apply"
+    switch_margin: float | None = None
+    stability_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +185,7 @@ class Choosing:
 
     algorithm: Algorithm = Static()
     on_error: Literal["skip", "fail"] = "skip"
+    staying: Staying = Staying()
 
 
 STATIC = Choosing()

@@ -26,6 +26,17 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteGuard:
+    """A guard of others that judges beside the bundle's own head. labels: which of a classifier's count as
+    an attack; a chat model has its own."""
+
+    service: Service
+    protocol: Literal["http_chat", "http_classify"]
+    labels: tuple[str, ...]
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class MCPServer:
     """A classification server of the Model Context Protocol: a command to run, or a URL."""
 

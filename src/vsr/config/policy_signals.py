@@ -35,11 +35,12 @@ class KeywordRule:
 
 
 @dataclass(frozen=True, slots=True)
-class LanguageRule:
-    """name: an ISO 639-1 code."""
+class LikelyRule:
+    """Holds where what its name says is likely enough: a language (ISO 639-1), `needs_fact_check` or
+    `no_fact_check_needed`, a kind of feedback such as `wrong_answer`."""
 
     name: str
-    threshold: float = 0.3
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,22 +211,6 @@ class PiiRule:
 
 
 @dataclass(frozen=True, slots=True)
-class FactCheckRule:
-    """name: needs_fact_check or no_fact_check_needed."""
-
-    name: str
-    threshold: float = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackRule:
-    """name: satisfied, need_clarification, wrong_answer or want_different."""
-
-    name: str
-    threshold: float = 0.7
-
-
-@dataclass(frozen=True, slots=True)
 class ReaskRule:
     name: str
     threshold: float = 0.8
@@ -243,8 +228,9 @@ class PreferenceRule:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeBase:
-    """exemplars: by label; `source` names the file to read them from when the generation starts, for
-    those that do not stand in the configuration. margins: metric → (positive group, negative group)."""
+    """exemplars: by label; `source` names the file to read more of them from when the generation starts.
+    stands_in: they are used only if that file does not exist. margins: metric → (positive group, negative
+    group)."""
 
     name: str
     threshold: float = 0.5
@@ -253,6 +239,7 @@ class KnowledgeBase:
     margins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     exemplars: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
+    stands_in: bool = False
     scoring: Scoring = Scoring()
 
 
@@ -292,11 +279,11 @@ class Signals:
     piis: tuple[PiiRule, ...] = ()
     embeddings: tuple[EmbeddingRule, ...] = ()
     matching: EmbeddingMatching = EmbeddingMatching()
-    fact_checks: tuple[FactCheckRule, ...] = ()
-    feedbacks: tuple[FeedbackRule, ...] = ()
+    fact_checks: tuple[LikelyRule, ...] = ()
+    feedbacks: tuple[LikelyRule, ...] = ()
     reasks: tuple[ReaskRule, ...] = ()
     preferences: tuple[PreferenceRule, ...] = ()
-    languages: tuple[LanguageRule, ...] = ()
+    languages: tuple[LikelyRule, ...] = ()
     contexts: tuple[ContextRule, ...] = ()
     structures: tuple[StructureRule, ...] = ()
     complexities: tuple[ComplexityRule, ...] = ()

@@ -7,11 +7,18 @@ from typing import Final, Literal
 
 from vsr.config.labels import NO_PII, domain_label
 from vsr.config.schema import Document
-from vsr.config.schema.providers import BackendRef, ModelPiiPolicy, ProviderModel
+from vsr.config.schema.providers import BackendRef, ModelPiiPolicy, ProviderModel, ReasoningFamily
 from vsr.config.schema.routing import ModelCard, Recipe
 from vsr.config.schema.signals import DomainSignal, Signals
 from vsr.route import PiiAction, PiiPolicy
 
+KNOWN_FAMILIES: Final = {
+    "qwen3": ReasoningFamily(type="chat_template_kwargs", parameter="enable_thinking"),
+    "deepseek": ReasoningFamily(type="chat_template_kwargs", parameter="thinking"),
+    "gpt-oss": ReasoningFamily(type="reasoning_effort", parameter="reasoning_effort"),
+    "gpt": ReasoningFamily(type="reasoning_effort", parameter="reasoning_effort"),
+}
+"""Families that need no definition; one of the document comes before them."""
 DEFAULT_RECIPE: Final = "default"
 """What the document's own `routing` is called where recipes have names."""
 
@@ -48,6 +55,15 @@ def cards(document: Document) -> tuple[ModelCard, ...]:
     for recipe in document.recipes:
         found = {card.name: card for card in recipe.routing.modelCards} | found
     return tuple(found.values())
+
+
+def reasoning_family(model: ProviderModel, document: Document) -> tuple[str, ReasoningFamily | None]:
+    """A model's family by its name, empty if it has none; None if nobody knows it."""
+    own = model.reasoning
+    if own is not None and own.type is not None:
+        return model.name, ReasoningFamily(type=own.type, parameter=own.parameter or own.type)
+    name = model.reasoning_family or (own.family if own else "")
+    return name, (KNOWN_FAMILIES | document.providers.defaults.reasoning_families).get(name)
 
 
 def lora_owners(document: Document) -> dict[str, str]:

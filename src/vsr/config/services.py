@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from vsr.config.policy_services import MCPServer, Service
+from vsr.config.policy_services import MCPServer, RemoteGuard, Service
 from vsr.config.schema import Document, catalog
 from vsr.config.schema.signals import ClassifierSignal
 from vsr.content import Secret
 
+GUARDRAIL: Final = "guardrail"
+"""The `model_role` of a guard of others."""
+CLASSIFYING: Final = ("classification", "scoring")
+_EVEN: Final = 0.5
 REMOTE_VECTORS: Final = "openai_compatible"
 """The `backend` of embeddings that asks an endpoint."""
 
@@ -50,8 +54,8 @@ def label(external: catalog.External) -> str:
 
 
 def find_external(document: Document, name: str) -> catalog.External | None:
-    """By its name, else by that of its model; one that names preferences labels nothing else."""
-    known = [one for one in document.global_.model_catalog.external if one.model_role != "preference"]
+    """By its name, else by that of its model; guards and what names preferences label nothing else."""
+    known = [one for one in document.global_.model_catalog.external if one.model_role in CLASSIFYING]
     by_name = [one for one in known if one.name == name]
     return next(iter(by_name or [one for one in known if one.llm_model_name == name]), None)
 
@@ -86,6 +90,27 @@ def compile_external(external: catalog.External, *, chat: bool) -> Service:
         parser=external.parser_type,
         max_tokens=external.max_tokens,
         temperature=external.temperature,
+    )
+
+
+def guarding(document: Document) -> catalog.External | None:
+    """The guard that judges beside the bundle's own head; none unless a protocol is given."""
+    models = document.global_.model_catalog
+    if models.modules.prompt_guard.protocol is None:
+        return None
+    return next((one for one in models.external if one.model_role == GUARDRAIL), None)
+
+
+def compile_guard(document: Document) -> RemoteGuard | None:
+    module, external = document.global_.model_catalog.modules.prompt_guard, guarding(document)
+    if external is None or module.protocol is None:
+        return None
+    given = (external.threshold, module.threshold, _EVEN)
+    return RemoteGuard(
+        service=compile_external(external, chat=module.protocol == "http_chat"),
+        protocol=module.protocol,
+        labels=module.positive_labels,
+        threshold=next(one for one in given if one is not None),
     )
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from vsr.config.paths import Finding, KeyPath, Plain, Report, show, suggest
-from vsr.config.pending import KEYS, VALUES, Pending
+from vsr.config.pending import KEYS, VALUES
+from vsr.config.pending_entry import Pending
 
 _LISTED_KEYS: Final = 12  # more known keys than this do not fit into a message
 
@@ -107,12 +108,17 @@ class _Walker:
         return [key for key in dict.fromkeys(below) if not key.endswith("]")]
 
     def pending(self, pending: Pending, path: KeyPath, what: str, value: Plain) -> None:
-        off = value is False or (isinstance(value, dict) and value.get("enabled") is False)
+        off = value is False or (isinstance(value, dict) and _changes_nothing(value))
         if pending.kind == "inert":
             self.inert.append(Finding(path, f"{what} ({pending.reason})"))
         elif not (pending.kind == "unless_off" and off):
             hint = "; it may stay with enabled: false" if pending.kind == "unless_off" else ""
             self.report.error(path, f"{what} is not supported, because {pending.reason}{hint}")
+
+
+def _changes_nothing(section: dict[str, Plain]) -> bool:
+    """Off; or the plugin tools that lets all tools pass."""
+    return section.get("enabled") is False or section.get("mode") == "passthrough"
 
 
 def _model_for(data: Plain, alternatives: tuple[object, ...]) -> type[BaseModel] | None:

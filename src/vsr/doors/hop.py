@@ -11,6 +11,7 @@ import hmac
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
@@ -49,20 +50,23 @@ class Hop:
     """Parcels of one process, which leave with their requests: as many at most as requests run. token: of
     the router, whose workers share the port; a new one by default."""
 
-    def __init__(self, token: str = "", *, port: int = 0) -> None:
+    def __init__(
+        self, token: str = "", *, port: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.port = port
+        self._clock = clock
         self._token = token or secrets.token_urlsafe(32)
         self._parcels: dict[str, Parcel] = {}
 
     def leave(self, exchange: Exchange, compose: Compose, policy: Policy) -> str:
         """The reference by which the parcel can be taken, once."""
         reference = secrets.token_urlsafe(16)
-        self._parcels[reference] = Parcel(exchange, compose, policy, time.monotonic())
+        self._parcels[reference] = Parcel(exchange, compose, policy, self._clock())
         return reference
 
     def take(self, reference: str) -> Parcel | None:
         parcel = self._parcels.pop(reference, None)
-        if parcel is not None and time.monotonic() - parcel.left > _TTL:
+        if parcel is not None and self._clock() - parcel.left > _TTL:
             self._parcels[reference] = parcel  # its session still closes it
             return None
         return parcel

@@ -1,13 +1,16 @@
 """The prompt guard: does anything in a request try to take the model over?
 
 Every window of every passage counts, whatever model was asked for. System passages are held against
-an operating point of their own. The guard states a finding; what follows is the router's to say.
+an operating point of their own. Where a guard of others is configured, it judges too, and either may
+refuse. The guard states a finding; what follows is the router's to say.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vsr.config.policy import PromptGuard
-from vsr.facts import Facts, WindowRisk
+from vsr.facts import REMOTE_GUARD, Facts, WindowRisk
 from vsr.route import Finding
 from vsr.signals.jailbreak import Decisive, decisive_window
 
@@ -15,6 +18,37 @@ from vsr.signals.jailbreak import Decisive, decisive_window
 def assess_prompt(facts: Facts, guard: PromptGuard) -> Finding:
     if guard.mode == "off":
         return Finding("jailbreak", "clean", reason="the prompt guard is off")
+    own = _assess_head(facts, guard)
+    return own if guard.remote is None else _with_remote(own, facts, guard)
+
+
+def _with_remote(own: Finding, facts: Facts, guard: PromptGuard) -> Finding:
+    """The stricter of both. A guard that could not judge does not hide what the other one found."""
+    signal = facts.signals.get(REMOTE_GUARD)
+    if own.state == "violating":
+        return own
+    if signal is None or signal.error:
+        error = f"the remote guard gave no answer ({signal.error if signal else 'not asked'})"
+        return _stricter(own, _unavailable(guard, error))
+    if not signal.matched:
+        return own
+    return Finding(
+        "jailbreak",
+        "violating",
+        score=signal.confidence,
+        threshold=signal.threshold or 0.0,
+        shadow=guard.mode == "shadow",
+        reason="the remote guard takes it for an attack",
+    )
+
+
+def _stricter(own: Finding, other: Finding) -> Finding:
+    if own.state != "clean":
+        return own
+    return other if other.state != "clean" else replace(own, reason=own.reason or other.reason)
+
+
+def _assess_head(facts: Facts, guard: PromptGuard) -> Finding:
     threshold = _first(guard.threshold, facts.operating_points.get("any"))
     system_threshold = _first(guard.system_threshold, facts.operating_points.get("system"), threshold)
     if facts.readings is None or threshold is None or system_threshold is None:
@@ -51,9 +85,5 @@ def _judged(facts: Facts, windows: tuple[WindowRisk, ...], guard: PromptGuard) -
     """All windows but those that lie within an allowed passage; a bridging one reads its neighbour too."""
     if not guard.allow_list:
         return list(windows)
-    allowed = {
-        index
-        for index, passage in enumerate(facts.passages)
-        if any(pattern.fullmatch(passage.text.reveal().strip()) for pattern in guard.allow_list)
-    }
+    allowed = {index for index, passage in enumerate(facts.passages) if guard.exempts(passage.text.reveal())}
     return [window for window in windows if window.bridging or window.passage not in allowed]

@@ -1,15 +1,17 @@
-"""Who is asking: API keys of a listener become an immutable principal.
+"""Who is asking: API keys of a listener, or a proxy that it trusts, become an immutable principal.
 
-Identity comes from here and from nowhere else; headers that claim one are removed before routing.
+Identity comes from here and from nowhere else. Headers that claim one are removed before anything is
+sent on, and where they are not trusted nothing reads them.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from vsr.config.policy import Listener
+from vsr.config.policy import ApiKey, Listener
 from vsr.errors import Unauthenticated
+from vsr.identity.principal import ANONYMOUS, Principal, of_key, of_user
+from vsr.identity.proxy import of_proxy
 
 CREDENTIAL_HEADERS = frozenset(
     {
@@ -30,28 +32,35 @@ CREDENTIAL_HEADERS = frozenset(
 """Never forwarded as they came: a client's key is for this router, a back end's is configured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """`id` is stable for a key and cannot be turned back into it; `anonymous` where none is needed."""
+def authenticate(listener: Listener, fields: Sequence[tuple[str, str]]) -> Principal:
+    """Check the client's key against the listener's, in constant time for each, and read who it is: what
+    a trusted proxy says, else what is configured for the key.
 
-    id: str
-
-
-ANONYMOUS = Principal("anonymous")
-
-
-def authenticate(listener: Listener, headers: dict[str, str]) -> Principal:
-    """Check the client's key against the listener's, in constant time for each.
-
-    headers: lower-case names. Raises Unauthenticated if the listener has keys and none fits.
+    fields: header fields with lower-case names. Raises Unauthenticated if the listener has keys and none
+    fits, InvalidRequest if a trusted proxy's headers contradict themselves.
     """
-    if not listener.api_keys:
+    token = _presented(dict(fields))
+    fitting = _fitting(listener, token)
+    named = of_proxy(listener.identity, fields) if listener.identity.trusted else None
+    if named is not None:
+        return named
+    if fitting is None:
         return ANONYMOUS
+    return of_user(fitting.user, fitting.groups) if fitting.user else of_key(token, fitting.groups)
+
+
+def _presented(headers: Mapping[str, str]) -> str:
     scheme, _, presented = headers.get("authorization", "").partition(" ")
-    token = presented.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    return presented.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def _fitting(listener: Listener, token: str) -> ApiKey | None:
+    """The key that was presented; None on a listener without keys."""
+    if not listener.api_keys:
+        return None
     if not token:
         raise Unauthenticated("Missing API key: send 'Authorization: Bearer <key>'.", code="missing_api_key")
-    fits = [key.matches(token) for key in listener.api_keys]  # all are compared: no early exit
-    if not any(fits):
+    fits = [one for one in listener.api_keys if one.key.matches(token)]  # all are compared: no early exit
+    if not fits:
         raise Unauthenticated("The API key is not valid for this listener.")
-    return Principal("key-" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+    return fits[0]

@@ -2,17 +2,20 @@
 
 Confidence is in [0, 1], computed as in the original: an average log-probability from -3 to 0 is scaled
 to it, a margin m between the two likeliest tokens becomes 1 - exp(-m/3), `hybrid` weighs both, and
-`self_verify` asks the model about its own answer (AutoMix, arXiv:2310.12963).
+`self_verify` asks the model about its own answer, `automix_entailment` a server (AutoMix,
+arXiv:2310.12963).
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vsr.config.policy import Confidence, ModelRef
-from vsr.errors import BadBackend, RequestError
+from vsr.config.policy import Confidence, ModelRef, Verifier
+from vsr.encoder.failures import EncoderTimeout
+from vsr.errors import BackendTimeout, BadBackend, RequestError, VSRError
 from vsr.loopers.calls import Ask, Said
 from vsr.loopers.ledger import Spent
 from vsr.loopers.outcome import Closing, Held, Outcome
@@ -20,6 +23,8 @@ from vsr.loopers.prompts import VERIFY, filled, read_confidence
 from vsr.loopers.run import Run, nobody_answered
 from vsr.loopers.task import Task, whole
 from vsr.selection.choice import relative_costs
+
+logger = logging.getLogger(__name__)
 
 _BIGGEST = 70.0  # billions of parameters that count as the best quality where nothing else is known
 
@@ -76,7 +81,7 @@ def _quality(known: float | None, parameters: float | None) -> float:
 
 def _asking(task: Task, ref: ModelRef, settings: Confidence) -> Ask:
     ask = task.closing(ref)
-    if settings.method == "self_verify":
+    if settings.method in ("self_verify", "automix_entailment"):
         return whole(ask)
     own = task.body.get("top_logprobs")
     return whole(ask, logprobs=True, top_logprobs=max(own, 2) if isinstance(own, int) else 2)
@@ -86,6 +91,8 @@ async def _confidence(run: Run, said: Said, settings: Confidence) -> float:
     """Raises BadBackend without evidence."""
     if settings.method == "self_verify":
         return await _verified(run, said)
+    if settings.verifier is not None:
+        return await _entailed(run, said, settings.verifier, settings.threshold)
     tokens = list(_tokens(said))
     if settings.only_arguments:
         tokens = _of_arguments(said, tokens) or tokens
@@ -108,6 +115,23 @@ async def _verified(run: Run, said: Said) -> float:
     question = run.task.intermediate(said.ref, temperature=0.0)
     ask = Ask(said.ref, question.body | {"messages": [{"role": "user", "content": text}]})
     return read_confidence((await run.ask(ask)).content) or 0.0
+
+
+async def _entailed(run: Run, said: Said, verifier: Verifier, threshold: float) -> float:
+    """What the server says. One that says nothing of use vouches for no answer: BadBackend or
+    BackendTimeout, and counted."""
+    if not said.content:
+        raise BadBackend(f"The model {said.model} sent no text that could be verified.")
+    verification = run.task.aids.verification(verifier)
+    try:
+        return await verification.confidence(run.task.question(), said.content, threshold)
+    except EncoderTimeout as error:
+        run.ledger.fell_back("verifier_timeout")
+        raise BackendTimeout(f"Looper execution failed: {error}.", code="looper_failed") from None
+    except VSRError as error:
+        run.ledger.fell_back("verifier_failed")
+        logger.warning("an answer could not be verified: %s", error)
+        raise BadBackend("Looper execution failed: an answer could not be verified.") from None
 
 
 def _tokens(said: Said) -> Iterator[Mapping[str, Any]]:

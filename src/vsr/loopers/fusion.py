@@ -7,7 +7,8 @@ from typing import Any
 
 from vsr.config.policy import Fusion, ModelRef, Override
 from vsr.errors import RequestError
-from vsr.loopers.calls import Ask, Said
+from vsr.loopers.calls import Ask
+from vsr.loopers.grounding import Grounded, ground
 from vsr.loopers.ledger import Spent
 from vsr.loopers.outcome import Closing, Outcome, responses
 from vsr.loopers.prompts import ANALYSIS, ONE_CALL, SYNTHESIS, WITH_ANALYSIS, filled, quoted, read_object
@@ -24,14 +25,16 @@ async def fusion(run: Run, settings: Fusion) -> Outcome:
     task = run.task
     panel = [task.ref(name) for name in settings.panel] or list(task.refs)
     judge = task.ref(settings.judge) if settings.judge else panel[0]
-    answers = await run.panel(
+    heard = await run.panel(
         [_asking(task, ref, settings) for ref in panel],
         on_error=settings.on_error,
         concurrent=settings.max_concurrent,
         quorum=settings.quorum,
         seconds=settings.round_timeout,
     )
-    said = quoted(answers)
+    grounded = await ground(run, heard, settings.grounding) if settings.grounding else Grounded(heard)
+    answers = grounded.answers
+    said = "\n\n".join(filter(None, (quoted(answers), grounded.notes)))
     analysis = await _analysis(run, judge, said, settings) if settings.mode == "separate" else ""
     template = settings.synthesis_template or (WITH_ANALYSIS if analysis else _TERMINAL[settings.mode])
     ask = task.closing(
@@ -43,7 +46,7 @@ async def fusion(run: Run, settings: Fusion) -> Outcome:
     return Closing(
         ask,
         instead=answers[0] if settings.on_error == "skip" else None,
-        shown=_shown(answers, analysis, settings),
+        shown=_shown(grounded, analysis, settings),
     )
 
 
@@ -75,10 +78,12 @@ async def _analysis(run: Run, judge: ModelRef, said: str, settings: Fusion) -> s
         return ""
 
 
-def _shown(answers: list[Said], analysis: str, settings: Fusion) -> dict[str, Any]:
+def _shown(grounded: Grounded, analysis: str, settings: Fusion) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if settings.reveal:
-        shown["responses"] = responses(answers)
+        shown["responses"] = responses(grounded.answers)
     if settings.reveal_analysis and analysis:
         shown["analysis"] = read_object(analysis) or analysis
+    if settings.reveal and grounded.shown:
+        shown["grounding"] = grounded.shown
     return shown

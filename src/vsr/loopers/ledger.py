@@ -27,12 +27,16 @@ class Bill:
 
 @dataclass(slots=True)
 class Ledger:
-    """bills are by model, in the order of the first calls. kept: calls that only the answer may make."""
+    """bills are by model, in the order of the first calls. kept: calls that only the answer may make. last:
+    what the newest call used. fallbacks: why something was done in another way than the algorithm's own, in
+    one word, and how often."""
 
     limits: LooperLimits
     kept: int = 0
     bills: dict[str, Bill] = field(default_factory=dict)
     cached_tokens: int = 0
+    last: Usage | None = None
+    fallbacks: dict[str, int] = field(default_factory=dict)
 
     def admit(self, model: str, *, closing: bool = False) -> None:
         """Count a call that begins. Raises Spent if there may be none. The call that answers (closing) is
@@ -44,6 +48,7 @@ class Ledger:
         self.bills.setdefault(model, Bill()).calls += 1
 
     def pay(self, model: str, usage: Usage | None) -> None:
+        self.last = usage
         if usage is None:
             return
         bill = self.bills.setdefault(model, Bill())
@@ -53,6 +58,9 @@ class Ledger:
 
     def fail(self, model: str) -> None:
         self.bills.setdefault(model, Bill()).failed += 1
+
+    def fell_back(self, why: str) -> None:
+        self.fallbacks[why] = self.fallbacks.get(why, 0) + 1
 
     @property
     def calls(self) -> int:

@@ -9,17 +9,18 @@ import asyncio
 import logging
 import time
 
-from vsr.config.policy import Confidence, Fusion, Looper, Ratings, Remom, Workflows
+from vsr.config.policy import Confidence, Fusion, Looper, Prompt, Ratings, Remom, Workflows
 from vsr.errors import BackendTimeout, RequestError
 from vsr.loopers.answers import Arriving, choices_of, plain, streamed
 from vsr.loopers.calls import CallModel, Response, Said
 from vsr.loopers.confidence import confidence
 from vsr.loopers.fusion import fusion
 from vsr.loopers.ledger import Ledger
-from vsr.loopers.outcome import Held, Outcome
+from vsr.loopers.outcome import Closing, Held, Outcome
+from vsr.loopers.prompt import prompt
 from vsr.loopers.ratings import ratings
 from vsr.loopers.remom import remom
-from vsr.loopers.run import Run
+from vsr.loopers.run import Run, is_success
 from vsr.loopers.task import Task
 from vsr.loopers.workflows import workflows
 
@@ -55,20 +56,28 @@ class Loop:
     async def _answer(self, run: Run, outcome: Outcome, end: float) -> Response:
         if isinstance(outcome, Held):
             return self._held(outcome.answers, outcome.shown)
-        ask = outcome.ask
         try:
-            if ask.stream:
-                response = await run.open(ask, closing=True)
-                self._answering = ask.model
-                limit = self._task.limits.response_bytes
-                return Arriving(response, ask.model, self.ledger, end=end, limit=limit)
-            said = await run.ask(ask, closing=True)
+            if outcome.ask.stream or outcome.relayed:
+                return await self._open(run, outcome, end)
+            said = await run.ask(outcome.ask, closing=True)
         except RequestError as error:
             if outcome.instead is None:
                 raise
-            logger.warning("%s answers without its last call: %s", self._name, error.error_code)
+            logger.warning("%s answers without its last call: %s", self.algorithm, error.error_code)
             said = outcome.instead
         return self._held((said,), outcome.shown)
+
+    async def _open(self, run: Run, closing: Closing, end: float) -> Response:
+        """The last call's own answer, as it comes, with the bill of all."""
+        ask = closing.ask
+        response = await run.open(ask, closing=True, any_status=closing.relayed)
+        self._answering = ask.model
+        if not is_success(response.status):
+            return response
+        if ask.stream:
+            limit = self._task.limits.response_bytes
+            return Arriving(response, ask.model, self.ledger, end=end, limit=limit)
+        return self._held((await run.hear(ask, response),), closing.shown)
 
     def _held(self, answers: tuple[Said, ...], shown: dict[str, object]) -> Response:
         first = answers[0].completion
@@ -78,21 +87,23 @@ class Loop:
             choices = [*choices, *first["choices"][1:]]
         if self._task.stream:
             return streamed(first, choices, self.ledger)
-        more = {"looper": {"algorithm": self._name, **shown}} if shown and self._task.reveal else {}
+        more = {"looper": {"algorithm": self.algorithm, **shown}} if shown and self._task.reveal else {}
         return plain(first, choices, self.ledger, **more)
 
     @property
-    def _name(self) -> str:
+    def algorithm(self) -> str:
         return self._task.looper.name
 
     def headers(self, *, debug: bool = False) -> dict[str, str]:
         """For the client, once `run` has returned. What a stream will have cost is not known yet."""
         ledger = self.ledger
         headers = {
-            "x-vsr-looper-algorithm": self._name,
+            "x-vsr-looper-algorithm": self.algorithm,
             "x-vsr-looper-models-used": ",".join(ledger.models),
             "x-vsr-looper-iterations": str(ledger.calls),
         }
+        if ledger.fallbacks:
+            headers["x-vsr-looper-fallback"] = ",".join(ledger.fallbacks)
         if debug:
             headers["x-vsr-looper-model"] = self._answering
             headers["x-vsr-looper-latency-ms"] = str(round(self._seconds * 1000))
@@ -122,3 +133,5 @@ async def _algorithm(run: Run) -> Outcome:
             return await fusion(run, settings)
         case Workflows() as settings:
             return await workflows(run, settings)
+        case Prompt() as settings:
+            return await prompt(run, settings)

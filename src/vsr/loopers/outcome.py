@@ -19,10 +19,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One more call, streamed if the client wants that. instead: the answer if it fails."""
+    """One more call, streamed if the client wants that. instead: the answer if it fails. relayed: an error
+    status of the model goes to the client as it is, as if nothing had been called before."""
 
     ask: Ask
     instead: Said | None = None
+    relayed: bool = False
     shown: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

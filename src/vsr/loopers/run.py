@@ -25,29 +25,35 @@ class Run:
     async def ask(self, ask: Ask, *, closing: bool = False) -> Said:
         """One whole answer. Raises Spent, BadBackend (Rejected for an error status), BackendTimeout."""
         async with self._slots:
-            response = await self.open(ask, closing=closing)
-            try:
-                said = read_completion(ask.ref, await response.read(self.task.limits.response_bytes))
-            except RequestError:
-                self.ledger.fail(ask.model)
-                raise
-            finally:
-                response.close()
-        self.ledger.pay(ask.model, said.usage)
-        return said
+            return await self.hear(ask, await self.open(ask, closing=closing))
 
-    async def open(self, ask: Ask, *, closing: bool = False) -> Response:
-        """An answer that has begun well; the caller closes it and pays for it."""
-        self.ledger.admit(ask.model, closing=closing)
+    async def hear(self, ask: Ask, response: Response) -> Said:
+        """The rest of an answer that has begun well, paid for and closed."""
         try:
-            response = await self._call(ask)
-            if not 200 <= response.status < 300:
-                response.close()
-                raise Rejected(ask.model, response.status)
+            said = read_completion(ask.ref, await response.read(self.task.limits.response_bytes))
         except RequestError:
             self.ledger.fail(ask.model)
             raise
-        return response
+        finally:
+            response.close()
+        self.ledger.pay(ask.model, said.usage)
+        return said
+
+    async def open(self, ask: Ask, *, closing: bool = False, any_status: bool = False) -> Response:
+        """An answer that has begun, and well unless `any_status`; the caller closes it and pays for it."""
+        self.ledger.admit(ask.model, closing=closing)
+        try:
+            response = await self._call(ask)
+        except RequestError:
+            self.ledger.fail(ask.model)
+            raise
+        if is_success(response.status):
+            return response
+        self.ledger.fail(ask.model)
+        if any_status:
+            return response
+        response.close()
+        raise Rejected(ask.model, response.status)
 
     async def panel(
         self,
@@ -101,6 +107,10 @@ async def _collect(
                 raise error
             failures.append(error)
     return failures
+
+
+def is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _went_well(task: asyncio.Task[Said]) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vsr.config.policy import Decision, Looper, LooperLimits, ModelRef, Policy
+from vsr.loopers.aids import Aids
 from vsr.loopers.calls import Ask
 from vsr.selection.choice import Candidate
 from vsr.selection.members import named
+from vsr.selection.state import Advice
 from vsr.selection.static import score_of
 
 _TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
@@ -18,9 +20,19 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
+class Ballot:
+    """Which model answers is still open: the candidates, and which it is once advice was asked for. `settle`
+    raises a RequestError if it may be none."""
+
+    candidates: tuple[ModelRef, ...]
+    settle: Callable[[Advice], ModelRef]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """body: masked and with the decision's system prompt. category: of the request, for scores of models.
-    reveal: a plain answer may show what models said on the way. seed: differs between requests."""
+    reveal: a plain answer may show what models said on the way. seed: differs between requests. ballot: of
+    the algorithm `prompt`."""
 
     body: Mapping[str, Any] = field(repr=False)
     decision: Decision
@@ -29,6 +41,8 @@ class Task:
     category: str = ""
     reveal: bool = True
     seed: int = 0
+    ballot: Ballot | None = None
+    aids: Aids = field(default_factory=Aids)
 
     @property
     def looper(self) -> Looper:
@@ -55,6 +69,12 @@ class Task:
             if message["role"] == "user":
                 return _text(message.get("content"))
         return ""
+
+    def texts(self, roles: Collection[str]) -> list[str]:
+        """Of the messages with one of these roles."""
+        return [
+            _text(message.get("content")) for message in self.body["messages"] if message["role"] in roles
+        ]
 
     def intermediate(
         self,

@@ -6,10 +6,12 @@ choice and says so, `fail` makes none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from vsr.config.policy import (
+    Algorithm,
     Automix,
     Choosing,
     Difficulty,
@@ -20,8 +22,11 @@ from vsr.config.policy import (
     ModelRef,
     MultiFactor,
     Policy,
+    Prompt,
+    Protection,
     RouterDC,
     Static,
+    Staying,
     Thompson,
 )
 from vsr.selection.automix import automix
@@ -31,29 +36,56 @@ from vsr.selection.hybrid import hybrid
 from vsr.selection.latency import latency_aware
 from vsr.selection.learned.choose import by_difficulty, learned
 from vsr.selection.multi_factor import multi_factor
+from vsr.selection.prompt import prompt
 from vsr.selection.router_dc import router_dc
-from vsr.selection.sessions import cost_of_leaving, gain
+from vsr.selection.sessions import Pin, cost_of_leaving, gain
 from vsr.selection.state import State
 from vsr.selection.static import score_of, select
 from vsr.selection.thompson import thompson
+
+SCORING: Final[Mapping[type[Algorithm], Callable[..., Scores]]] = {
+    RouterDC: router_dc,
+    LatencyAware: latency_aware,
+    MultiFactor: multi_factor,
+    Automix: automix,
+    Hybrid: hybrid,
+    Elo: elo,
+    Thompson: thompson,
+    Learned: learned,
+    Difficulty: by_difficulty,
+    Prompt: prompt,
+}
+"""`(settings, candidates, question, state) -> scores`, by the settings' type. Static has none."""
 
 
 def choose(
     refs: Sequence[ModelRef], choosing: Choosing, question: Question, policy: Policy, state: State
 ) -> Choice:
     """`refs` must not be empty. Raises Unselectable where the operator wants no substitute."""
-    refs = _that_can_read(refs, question, policy)
+    refs = that_can_read(refs, question, policy)
     try:
-        choice = _by_algorithm(refs, choosing, question, policy, state)
+        choice = _by_algorithm(refs, choosing.algorithm, question, policy, state)
     except Unselectable as error:
         if error.final or choosing.on_error == "fail":
             raise
         static = select(refs, question.category, policy)
         choice = replace(static, reason=f"{choosing.algorithm.name} could not choose: {error}; static choice")
-    return _or_stay(choice, refs, question, policy, state)
+    return _or_stay(choice, refs, choosing.staying, question, policy, state)
 
 
-def _that_can_read(refs: Sequence[ModelRef], question: Question, policy: Policy) -> tuple[ModelRef, ...]:
+def must_ask(
+    refs: Sequence[ModelRef], algorithm: Algorithm, question: Question, policy: Policy, state: State
+) -> bool:
+    """Whether a model must be asked before one can be chosen: not where there is only one that can read the
+    prompt, and not where a tool loop keeps its model whatever the advice."""
+    if not isinstance(algorithm, Prompt) or state.advice is not None:
+        return False
+    candidates = _candidates(that_can_read(refs, question, policy), question, policy)
+    in_loop = state.pin is not None and state.pin.tool_loop and policy.learning.tool_loops
+    return len(candidates) > 1 and not (in_loop and _pinned(state.pin, candidates))
+
+
+def that_can_read(refs: Sequence[ModelRef], question: Question, policy: Policy) -> tuple[ModelRef, ...]:
     """Those whose context window holds the prompt; all of them if none does, for the model to refuse."""
     windows = [policy.models[ref.model].card.context_window for ref in refs]
     fitting = tuple(
@@ -62,42 +94,22 @@ def _that_can_read(refs: Sequence[ModelRef], question: Question, policy: Policy)
     return fitting or tuple(refs)
 
 
-def _by_algorithm(
-    refs: tuple[ModelRef, ...], choosing: Choosing, question: Question, policy: Policy, state: State
-) -> Choice:
-    algorithm = choosing.algorithm
-    if isinstance(algorithm, Static):
-        return select(refs, question.category, policy)
-    candidates = [
+def _candidates(refs: Sequence[ModelRef], question: Question, policy: Policy) -> list[Candidate]:
+    return [
         Candidate(ref, policy.models[ref.model], score_of(ref, question.category, policy)) for ref in refs
     ]
-    scores = _scores(choosing, candidates, question, state)
+
+
+def _by_algorithm(
+    refs: tuple[ModelRef, ...], algorithm: Algorithm, question: Question, policy: Policy, state: State
+) -> Choice:
+    if isinstance(algorithm, Static):
+        return select(refs, question.category, policy)
+    candidates = _candidates(refs, question, policy)
+    scores = SCORING[type(algorithm)](algorithm, candidates, question, state)
     best = max(range(len(candidates)), key=lambda place: scores[place])
     named = {one.name: score for one, score in zip(candidates, scores, strict=True)}
     return replace(_choice(candidates[best]), algorithm=algorithm.name, scores=named)
-
-
-def _scores(choosing: Choosing, candidates: Sequence[Candidate], question: Question, state: State) -> Scores:
-    match choosing.algorithm:
-        case RouterDC() as settings:
-            return router_dc(settings, candidates, question, state)
-        case LatencyAware() as settings:
-            return latency_aware(settings, candidates, question, state)
-        case MultiFactor() as settings:
-            return multi_factor(settings, candidates, question, state)
-        case Automix() as settings:
-            return automix(settings, candidates, question, state)
-        case Hybrid() as settings:
-            return hybrid(settings, candidates, question, state)
-        case Elo() as settings:
-            return elo(settings, candidates, question, state)
-        case Thompson() as settings:
-            return thompson(settings, candidates, question, state)
-        case Learned() as settings:
-            return learned(settings, candidates, question, state)
-        case Difficulty() as settings:
-            return by_difficulty(settings, candidates, question, state)
-    raise AssertionError("static has no scores")
 
 
 def _choice(candidate: Candidate) -> Choice:
@@ -111,34 +123,53 @@ def _choice(candidate: Candidate) -> Choice:
 
 
 def _or_stay(
-    choice: Choice, refs: Sequence[ModelRef], question: Question, policy: Policy, state: State
+    choice: Choice,
+    refs: Sequence[ModelRef],
+    staying: Staying,
+    question: Question,
+    policy: Policy,
+    state: State,
 ) -> Choice:
     """The session's model instead, if it is a candidate and leaving it does not pay."""
     pin = state.pin
     if pin is None or (pin.model, pin.lora) == (choice.model, choice.lora):
         return choice
-    found = [
-        candidate
-        for ref in refs
-        for candidate in [Candidate(ref, policy.models[ref.model], score_of(ref, question.category, policy))]
-        if (ref.model, candidate.lora) == (pin.model, pin.lora)
-    ]
-    if not found:
+    pinned = _pinned(pin, _candidates(refs, question, policy))
+    if pinned is None:
         return choice
-    why = _reason_to_stay(choice, found[0], question, policy, state)
+    if pin.tool_loop and policy.learning.tool_loops:
+        why = "a tool loop keeps its model"
+    else:
+        why = _reason_to_stay(choice, pin, pinned, _protection(policy, staying), question, policy)
+        if why and staying.mode == "observe":
+            return replace(choice, reason="; ".join(filter(None, (choice.reason, f"only observed: {why}"))))
     if not why:
         return choice
-    return replace(_choice(found[0]), algorithm=choice.algorithm, scores=choice.scores, reason=why)
+    return replace(_choice(pinned), algorithm=choice.algorithm, scores=choice.scores, reason=why)
+
+
+def _protection(policy: Policy, staying: Staying) -> Protection:
+    """As the decision has it."""
+    common = policy.learning.protection
+    margin, weight = staying.switch_margin, staying.stability_weight
+    return replace(
+        common,
+        enabled=common.enabled and staying.mode != "bypass",
+        switch_margin=common.switch_margin if margin is None else margin,
+        stability_weight=common.stability_weight if weight is None else weight,
+    )
+
+
+def _pinned(pin: Pin | None, candidates: Sequence[Candidate]) -> Candidate | None:
+    if pin is None:
+        return None
+    own = (pin.model, pin.lora)
+    return next((one for one in candidates if (one.ref.model, one.lora) == own), None)
 
 
 def _reason_to_stay(
-    choice: Choice, pinned: Candidate, question: Question, policy: Policy, state: State
+    choice: Choice, pin: Pin, pinned: Candidate, protection: Protection, question: Question, policy: Policy
 ) -> str:
-    pin, protection = state.pin, policy.learning.protection
-    if pin is None:
-        return ""
-    if pin.tool_loop and policy.learning.tool_loops:
-        return "a tool loop keeps its model"
     if not protection.enabled or pin.idle > protection.idle_timeout:
         return ""
     if pin.turns < protection.min_turns_before_switch:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vsr.config.policy import Confidence, Decision, Fusion, ModelRef, Policy, Ratings, Remom, Workflows
+from vsr.config.policy import (
+    Confidence,
+    Decision,
+    Fusion,
+    ModelRef,
+    Policy,
+    Prompt,
+    Ratings,
+    Remom,
+    Workflows,
+)
 
 
 def members(decision: Decision, policy: Policy) -> tuple[ModelRef, ...]:
@@ -31,6 +41,9 @@ def _called(decision: Decision, policy: Policy) -> Iterator[ModelRef]:
     own = decision.models
     match decision.looper:
         case Confidence() | Ratings():
+            yield from own
+        case Prompt() as asking:
+            yield named(asking.model, decision, policy)
             yield from own
         case Remom() as remom:
             yield from own[:1] if remom.distribution == "first_only" else own

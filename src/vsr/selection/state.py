@@ -26,12 +26,23 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What came of asking a model which candidate to choose: the name of one, or else, in one word, why there
+    is none."""
+
+    model: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """pin: the model that this session or tool loop has been served by, None for a new one."""
+    """pin: the model that this session or tool loop has been served by, None for a new one. advice: None
+    while no model was asked."""
 
     observations: Observations = field(default_factory=Observations)
     knowledge: Knowledge = field(default_factory=Knowledge)
     pin: Pin | None = None
+    advice: Advice | None = None
 
 
 NOTHING_KNOWN = State()

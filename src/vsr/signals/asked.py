@@ -11,7 +11,7 @@ from functools import cached_property
 from re import Pattern
 from typing import Final
 
-from vsr.config.patterns import fold_case
+from vsr.config.patterns import ascii_words, borders_kept, fold_case
 
 EXCERPT: Final = 4_096
 """Characters that word scorers read of a longer text: its beginning, middle and end, a third each."""
@@ -21,7 +21,6 @@ _CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\
 _WORD: Final = re.compile(rf"[{_CJK}]+|(?:(?![{_CJK}])[\w-])+")
 _ASCII_WORD: Final = re.compile(r"[a-z0-9_-]+")
 _UNIT: Final = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+")
-_ASCII_UNIT: Final = re.compile(r"\w+", re.ASCII)
 _WIDE: Final = re.compile(rf"[{_CJK}]")
 
 
@@ -50,6 +49,15 @@ class Asked:
     def folded(self) -> str:
         """The spaced text in lower case, as keywords that ignore case are compared."""
         return fold_case(self.spaced)
+
+    @cached_property
+    def _ascii_words(self) -> list[bytes]:
+        return ascii_words(self.folded)
+
+    @cached_property
+    def anchors(self) -> frozenset[bytes] | None:
+        """What the anchors of keywords are looked up in; None for a text whose folding moved borders."""
+        return frozenset(self._ascii_words) if borders_kept(self.spaced, self.folded) else None
 
     def occurrences(self, needle: str, pattern: Pattern[str], most: int = _MOST) -> int:
         """How often a keyword stands in the text, up to `most`. Plain search for the needle, which is some
@@ -91,8 +99,7 @@ class Asked:
     @cached_property
     def units(self) -> int:
         """Words, or characters of scripts that put no spaces between words."""
-        pattern = _ASCII_UNIT if self.text.isascii() else _UNIT
-        return len(pattern.findall(self.text))
+        return len(self._ascii_words if self.text.isascii() else _UNIT.findall(self.text))
 
     @cached_property
     def size(self) -> int:

@@ -19,26 +19,31 @@ Exemplars = Mapping[str, Mapping[str, Sequence[str]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Banks:
-    """By the name of the rule, or of the knowledge base."""
+    """By the name of the rule, or of the knowledge base. vectors: by text, of all examples."""
 
     embeddings: Mapping[str, EmbeddingBanks] = field(default_factory=dict)
     complexities: Mapping[str, ComplexityBanks] = field(default_factory=dict)
     contrasts: Mapping[str, ContrastBanks] = field(default_factory=dict)
     preferences: Mapping[str, Bank] = field(default_factory=dict)
     kbs: Mapping[str, LoadedBase] = field(default_factory=dict)
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
 
 
 NO_BANKS = Banks()
 
 
-async def load_banks(signals: Signals, embedder: Embedder) -> Banks:
-    """Raises ConfigError if a knowledge base cannot be read, and what the embedder raises."""
+async def load_banks(signals: Signals, embedder: Embedder, known: Mapping[str, Vector]) -> Banks:
+    """known: vectors of texts, as the same embedder made them before. Raises ConfigError if a knowledge
+    base cannot be read, and what the embedder raises."""
     exemplars = {base.name: read_exemplars(base) for base in signals.knowledge_bases}
     texts = list(dict.fromkeys(_texts(signals, exemplars)))
     if not texts:
         return NO_BANKS
-    vectors = await embedder.embed(texts, deadline=None)
-    return _Maker(dict(zip(texts, vectors, strict=True))).banks(signals, exemplars)
+    vectors = {text: known[text] for text in texts if text in known}
+    missing = [text for text in texts if text not in known]
+    if missing:
+        vectors |= zip(missing, await embedder.embed(missing, deadline=None), strict=True)
+    return _Maker(vectors).banks(signals, exemplars)
 
 
 def _texts(signals: Signals, exemplars: Exemplars) -> Iterable[str]:
@@ -94,6 +99,7 @@ class _Maker:
                 )
                 for base in signals.knowledge_bases
             },
+            vectors=self._vectors,
         )
 
     def _bank(self, texts: Sequence[str], scoring: Scoring) -> Bank:

@@ -19,9 +19,17 @@ from vsr.signals.keyword import conclude
 _K1: Final = 1.2
 _B: Final = 0.75
 _STOP: Final = frozenset(
-    {"a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "how", "i", "in", "is", "it"}
-    | {"me", "my", "of", "on", "or", "that", "the", "this", "to", "what", "with", "you"}
+    {"a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be"}
+    | {"because", "been", "before", "being", "both", "but", "by", "can", "could", "did", "do", "does"}
+    | {"doing", "down", "each", "few", "for", "from", "had", "has", "have", "having", "he", "her"}
+    | {"here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "me", "more"}
+    | {"most", "must", "my", "no", "nor", "not", "now", "of", "off", "on", "once", "only", "or"}
+    | {"other", "our", "out", "over", "own", "same", "shall", "she", "should", "so", "some", "such"}
+    | {"than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those"}
+    | {"through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were", "what"}
+    | {"when", "where", "which", "while", "who", "why", "will", "with", "would", "you", "your"}
 )
+"""Function words: a keyword of several words is not found by one of these alone."""
 
 
 class Bm25Keywords:

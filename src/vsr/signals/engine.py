@@ -8,6 +8,7 @@ only those that a decision which can still win depends on.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
@@ -16,8 +17,8 @@ from vsr.config.policy_signals import ClassifierRule, Signals
 from vsr.encoder.classifiers import Embedder, TextClassifier
 from vsr.encoder.encoder import Encoder
 from vsr.errors import VSRError
-from vsr.facts import Signal
-from vsr.signals import classifier, nearby, preference
+from vsr.facts import Passage, Signal
+from vsr.signals import classifier, nearby, preference, remote_guard
 from vsr.signals.asked import Asked, excerpt
 from vsr.signals.composer import Key, still_needed
 from vsr.signals.context import TokenCalibration
@@ -28,6 +29,7 @@ from vsr.signals.nearby import Sight
 from vsr.signals.prototypes import Vector
 from vsr.signals.rules import TextRules
 from vsr.signals.seats import Seats, open_seats
+from vsr.signals.shared import Shared
 from vsr.signals.usage import used_signals
 from vsr.signals.vectors import BundleEmbedder
 
@@ -56,8 +58,8 @@ class _Recipe:
 
 
 class SignalEngine:
-    """One for a generation, with all its recipes. calibration learns from what back ends report, and
-    is handed on from one generation to the next."""
+    """One for a generation, with all its recipes. calibration learns from what back ends report; like the
+    models that are asked, and the vectors of examples, it goes on from one generation to the next."""
 
     def __init__(
         self,
@@ -70,10 +72,12 @@ class SignalEngine:
     ) -> None:
         """Without examples, rules that compare carry an error. embedder: for the asks before this one."""
         self._recipes = {one.recipe: _Recipe(one) for one in (policy, *policy.recipes.values())}
+        self._guard = policy.guards.jailbreak
         self._examples = examples or Examples()
         self._embedder = embedder
         self._seats = seats or Seats()
         self.calibration = calibration or TokenCalibration()
+        self._shared = Shared()
         self._opened: Seats | None = None
 
     @classmethod
@@ -83,25 +87,38 @@ class SignalEngine:
         encoder: Encoder,
         seats: Seats | None = None,
         *,
-        calibration: TokenCalibration | None = None,
+        before: SignalEngine | None = None,
     ) -> SignalEngine:
-        """Makes the vectors of all examples, and opens the seats where none are given.
+        """Makes the vectors of all examples, and opens the seats where none are given. before: the engine of
+        the generation before, with which this one shares what has not changed.
 
         Raises ConfigError for a knowledge base that cannot be read, BundleError for a local classifier, and
         what the bundle's encoder raises. A remote embedder may be away."""
-        opened = await open_seats(policy) if seats is None else None
+        shared = before._shared if before else Shared()
+        opened = await open_seats(policy, shared) if seats is None else None
         used = opened or seats or Seats()
         embedder = used.embedder or BundleEmbedder(encoder)
-        examples = Examples((policy, *policy.recipes.values()), embedder)
+        known = before._examples.vectors if before and before._embedder == embedder else {}
+        examples = Examples((policy, *policy.recipes.values()), embedder, known)
         try:
             await examples.load(patient=used.embedder is not None)
         except BaseException:
             if opened is not None:
                 await opened.aclose()
             raise
+        calibration = before.calibration if before else None
         engine = cls(policy, examples, embedder=embedder, seats=used, calibration=calibration)
-        engine._opened = opened
+        engine._shared, engine._opened = shared, opened
         return engine
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a guard of others is to be asked."""
+        return self._guard.remote is not None
+
+    async def guard(self, passages: Sequence[Passage], deadline: float | None) -> Signal | None:
+        """What a guard of others says; None if none is configured."""
+        return await remote_guard.ask(self._guard, self._seats.guard, passages, deadline)
 
     async def aclose(self) -> None:
         """Ends what `start` opened."""
@@ -109,21 +126,23 @@ class SignalEngine:
         if self._opened is not None:
             await self._opened.aclose()
 
-    async def compute(self, recipe: str, evidence: Evidence, *, everything: bool = False) -> SignalMap:
-        """Keyed by type and name. everything: also what no decision names, for those who look."""
+    async def compute(self, policy: Policy, evidence: Evidence, *, everything: bool = False) -> SignalMap:
+        """Keyed by type and name. policy: a recipe, perhaps with only some of its decisions; those are what a
+        call can still matter for. everything: also what no decision names, for those who look."""
+        recipe = policy.recipe
         one = self._recipes[recipe]
         rules, text = one.rules(everything)
         asked = evidence.asked()
         found: SignalMap = {}
         _put(found, await self._text(text, asked, evidence))
-        _put(found, from_readings(rules, evidence, one.policy.fallback_category))
+        _put(found, from_readings(rules, evidence, policy.fallback_category))
         external = recipe in self._seats.preferences
-        if self._compares(one.policy, rules, found, preferences=not external, everything=everything):
+        if self._compares(policy, rules, found, preferences=not external, everything=everything):
             sight = await self._sight(rules, asked, evidence)
             banks = self._examples.of(recipe)
             _put(found, nearby.evaluate(rules, banks, sight, found, preferences=not external))
             _put(found, nearby.evaluate_complexity(rules, banks, sight, found))
-        await self._ask_models(one.policy, rules, asked, evidence, found, everything=everything)
+        await self._ask_models(policy, rules, asked, evidence, found, everything=everything)
         return found
 
     def _compares(

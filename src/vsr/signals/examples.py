@@ -15,17 +15,24 @@ from vsr.encoder.classifiers import Embedder
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.errors import Overloaded, VSRError
 from vsr.signals.banks import NO_BANKS, Banks, load_banks
+from vsr.signals.prototypes import Vector
 
 logger = logging.getLogger(__name__)
 
 
 class Examples:
-    """Without an embedder there are none."""
+    """Without an embedder there are none. known: vectors by text that the same embedder made before."""
 
-    def __init__(self, policies: Sequence[Policy] = (), embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy] = (),
+        embedder: Embedder | None = None,
+        known: Mapping[str, Vector] | None = None,
+    ) -> None:
         self._policies = policies
         self._embedder = embedder
-        self._banks: Mapping[str, Banks] = {}
+        self._known = known or {}
+        self._banks: dict[str, Banks] = {}
         self._missing = False
         self._loading: asyncio.Task[None] | None = None
 
@@ -39,6 +46,12 @@ class Examples:
                 raise
             self._missing = True
             logger.warning("the examples of signals are not loaded yet: %s", error)
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        """By text; while some are missing, those that were known before."""
+        own = {text: vector for banks in self._banks.values() for text, vector in banks.vectors.items()}
+        return {**self._known, **own}
 
     def of(self, recipe: str) -> Banks:
         return self._banks.get(recipe, NO_BANKS)
@@ -69,4 +82,6 @@ class Examples:
 
     async def _load(self) -> None:
         assert self._embedder is not None, "loaded only where there is one"
-        self._banks = {one.recipe: await load_banks(one.signals, self._embedder) for one in self._policies}
+        for one in self._policies:
+            self._banks[one.recipe] = await load_banks(one.signals, self._embedder, self.vectors)
+        self._known = {}

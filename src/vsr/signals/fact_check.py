@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from vsr.config.policy_signals import FactCheckRule
+from vsr.config.policy_signals import LikelyRule
 from vsr.facts import Signal
 
 NEEDED: Final = "needs_fact_check"
 NOT_NEEDED: Final = "no_fact_check_needed"
 
 
-def evaluate(rules: Sequence[FactCheckRule], probability: float | None) -> list[Signal]:
+def evaluate(rules: Sequence[LikelyRule], probability: float | None) -> list[Signal]:
     """`probability` None: the bundle has no such head, or there is no text to route by."""
     return [_evaluate_rule(rule, probability) for rule in rules]
 
 
-def _evaluate_rule(rule: FactCheckRule, probability: float | None) -> Signal:
+def _evaluate_rule(rule: LikelyRule, probability: float | None) -> Signal:
     if probability is None:
         error = "the bundle has no fact-check head, or there is no text to route by"
         return Signal("fact_check", rule.name, False, 0.0, rule.threshold, error=error)

@@ -8,6 +8,7 @@ knowledge base also gives one signal of its own, of the type `kb_metric`, with i
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,22 @@ from vsr.errors import ConfigError, Problem
 from vsr.facts import Signal
 from vsr.signals.prototypes import Bank, Vector, unit
 
+logger = logging.getLogger(__name__)
+
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
 def read_exemplars(base: KnowledgeBase) -> dict[str, tuple[str, ...]]:
     """Those of the configuration and of the file; ConfigError if the file cannot be read as
     `{"labels": {NAME: {"exemplars": [TEXT, ...]}}}`."""
-    found = dict(base.exemplars)
     if not base.source:
-        return found
+        return dict(base.exemplars)
+    if base.stands_in and not Path(base.source).exists():
+        logger.warning(
+            "%s does not exist: knowledge base %s uses its built-in examples", base.source, base.name
+        )
+        return dict(base.exemplars)
+    found = {} if base.stands_in else dict(base.exemplars)
     try:
         if Path(base.source).stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"is larger than {MAX_FILE_BYTES} bytes")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from vsr.config.policy_signals import LanguageRule
+from vsr.config.policy_signals import LikelyRule
 from vsr.facts import Signal
 from vsr.signals.asked import Asked, excerpt
 from vsr.signals.language_words import FUNCTION_WORDS, PECULIAR
@@ -103,7 +103,7 @@ def detect(text: str) -> Detected:
     return Detected(found.language, found.confidence * share)
 
 
-def evaluate(rules: Sequence[LanguageRule], asked: Asked) -> list[Signal]:
+def evaluate(rules: Sequence[LikelyRule], asked: Asked) -> list[Signal]:
     if not rules:
         return []
     found = detect(asked.text)
@@ -111,7 +111,7 @@ def evaluate(rules: Sequence[LanguageRule], asked: Asked) -> list[Signal]:
     return [_evaluate_rule(rule, language, found.confidence) for rule in rules]
 
 
-def _evaluate_rule(rule: LanguageRule, language: str, confidence: float) -> Signal:
+def _evaluate_rule(rule: LikelyRule, language: str, confidence: float) -> Signal:
     """English as the fallback holds with whatever confidence there is."""
     holds = rule.name == language and (confidence >= rule.threshold or confidence < _UNSURE)
     return Signal(

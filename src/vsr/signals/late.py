@@ -117,3 +117,6 @@ class LateEmbedder:
         if self._known is None:
             self._known = await HTTPEmbedder.start(self._service, self._model, deadline=deadline)
         return await self._known.embed(texts, deadline=deadline)
+
+    async def aclose(self) -> None:
+        """The service has an owner of its own."""

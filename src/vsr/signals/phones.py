@@ -19,9 +19,8 @@ _AFTER: Final = r"(?![\w])(?![.\-/]\d)"
 _EXTENSION: Final = r"(?:[ ]?(?:x|ext\.?|转|分机)[ ]?\d{1,6})?"
 
 _INTERNATIONAL: Final = re.compile(
-    r"(?<![\w+=)])(?P<number>(?:\+|(?<!\d[ .,])00)[ ]?[1-9]\)?(?:[ .\-/(]{0,2}\d\)?){6,14})(?!\d)"
-    + _EXTENSION
-    + r"(?!\w)",
+    r"(?<![\w+=)])(?P<number>(?:\+|(?<!\d[ .,])00)[ ]?[1-9]\)?(?:[ .\-/(]{0,2}\d\)?){5,13}"
+    r"[ .\-/(]{0,2}\d)(?!\)?\d)" + _EXTENSION + r"(?!\w)",
     re.ASCII,
 )
 _CHINESE_MOBILE: Final = re.compile(

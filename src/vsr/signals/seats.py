@@ -10,37 +10,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from vsr.config import policy_services
 from vsr.config.policy import Policy
 from vsr.config.policy_services import MCPServer, Service
 from vsr.config.policy_signals import ClassifierRule, PreferenceRule
 from vsr.encoder.classifiers import Embedder, TextClassifier
-from vsr.encoder.imported.model import ImportedClassifier, ImportedModel, start
+from vsr.encoder.imported.model import ImportedClassifier, start
 from vsr.encoder.remote.chat import ChatScorer
 from vsr.encoder.remote.classify import HTTPClassifier
+from vsr.encoder.remote.guard import (
+    CHAT_INSTRUCTIONS,
+    CHAT_LABELS,
+    ChatJudge,
+    ClassifyJudge,
+    Judge,
+    RemoteGuard,
+)
 from vsr.encoder.remote.http import HTTPService
 from vsr.encoder.remote.limits import Limits
 from vsr.errors import BundleError, ConfigError, Problem
 from vsr.signals.late import LateEmbedder, LateMCP
+from vsr.signals.shared import Closing, Shared
 
 NEITHER: Final = "none of these"
 """What a preference model may answer where no preference fits."""
 
 
-class Closing(Protocol):
-    async def aclose(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Seats:
     """classifiers: by the name of the rule. embedder: makes all vectors instead of the bundle.
-    preferences: by recipe, what labels texts with the names of its preference rules. owned: what ends
-    with the seats."""
+    preferences: by recipe, what labels texts with the names of its preference rules. guard: judges beside
+    the bundle's head. owned: what ends with the seats."""
 
     classifiers: Mapping[str, TextClassifier] = field(default_factory=dict)
     embedder: Embedder | None = None
     preferences: Mapping[str, TextClassifier] = field(default_factory=dict)
+    guard: RemoteGuard | None = None
     owned: Sequence[Closing] = ()
 
     async def aclose(self) -> None:
@@ -48,10 +55,15 @@ class Seats:
             await one.aclose()
 
 
-async def open_seats(policy: Policy) -> Seats:
-    """One connection for all rules that ask the same. Raises BundleError for a local model that cannot be
-    used, ConfigError where recipes give one name to different models or a package is missing."""
-    opening = _Opening()
+async def open_seats(policy: Policy, shared: Shared) -> Seats:
+    """One connection for all rules that ask the same, those of other generations too. Raises BundleError
+    for a local model that cannot be used, ConfigError where recipes give one name to different models or a
+    package is missing."""
+    async with shared.opening:
+        return await _open(policy, _Opening(shared))
+
+
+async def _open(policy: Policy, opening: _Opening) -> Seats:
     try:
         for one in (policy, *policy.recipes.values()):
             for rule in one.signals.classifiers:
@@ -60,6 +72,8 @@ async def open_seats(policy: Policy) -> Seats:
                 opening.preference(one.recipe, one.signals.preferrer, one.signals.preferences)
         if policy.signals.embedder is not None:
             opening.embed(policy.signals.embedder)
+        if policy.guards.jailbreak.remote is not None:
+            opening.guard(policy.guards.jailbreak.remote)
     except BaseException:
         await opening.seats().aclose()
         raise
@@ -67,18 +81,16 @@ async def open_seats(policy: Policy) -> Seats:
 
 
 class _Opening:
-    def __init__(self) -> None:
-        self._models: dict[str, ImportedModel] = {}
-        self._services: dict[Service, HTTPService] = {}
-        self._servers: dict[tuple[MCPServer, tuple[str, ...]], LateMCP] = {}
+    def __init__(self, shared: Shared) -> None:
+        self._lease = shared.lease()
         self._rules: dict[str, ClassifierRule] = {}
         self._classifiers: dict[str, TextClassifier] = {}
         self._preferences: dict[str, TextClassifier] = {}
         self._embedder: Embedder | None = None
+        self._guard: RemoteGuard | None = None
 
     def seats(self) -> Seats:
-        owned: list[Closing] = [*self._models.values(), *self._servers.values(), *self._services.values()]
-        return Seats(self._classifiers, self._embedder, self._preferences, owned)
+        return Seats(self._classifiers, self._embedder, self._preferences, self._guard, (self._lease,))
 
     async def classifier(self, rule: ClassifierRule) -> None:
         if _asked(self._rules.setdefault(rule.name, rule)) != _asked(rule):
@@ -96,12 +108,25 @@ class _Opening:
         self._preferences[recipe] = self._chat(service, labels, f"Which of these fits the message?\n{routes}")
 
     def embed(self, service: Service) -> None:
-        self._embedder = LateEmbedder(self._http(service), service.model, service.dimension)
+        http = self._http(service)
+        self._embedder = self._lease.take(
+            (LateEmbedder, service), lambda: LateEmbedder(http, service.model, service.dimension)
+        )
+
+    def guard(self, given: policy_services.RemoteGuard) -> None:
+        service = given.service
+        judge: Judge
+        if given.protocol == "http_classify":
+            http = self._http(service)
+            judge = ClassifyJudge(http, given.labels, dialect=service.dialect, model=service.model)
+        else:
+            told = "" if service.parser == "qwen3guard" else CHAT_INSTRUCTIONS
+            judge = ChatJudge(self._chat(service, CHAT_LABELS, told))
+        self._guard = RemoteGuard(judge)
 
     async def _local(self, rule: ClassifierRule) -> ImportedClassifier:
-        if rule.model_path not in self._models:
-            self._models[rule.model_path] = await start(Path(rule.model_path))
-        model = self._models[rule.model_path]
+        path = Path(rule.model_path)
+        model = await self._lease.load((start, path, _files(path)), lambda: start(path))
         if not isinstance(model, ImportedClassifier):
             raise BundleError(f"classifier '{rule.name}': the model does not classify texts")
         if unknown := set(rule.labels) - set(model.labels):
@@ -127,18 +152,25 @@ class _Opening:
         )
 
     def _http(self, service: Service) -> HTTPService:
-        if service not in self._services:
-            key = service.key.reveal() if service.key else ""
-            limits = Limits(timeout=service.timeout)
-            self._services[service] = HTTPService(service.name, service.url, key=key, limits=limits)
-        return self._services[service]
+        key = service.key.reveal() if service.key else ""
+        limits = Limits(timeout=service.timeout)
+        return self._lease.take(
+            (HTTPService, service), lambda: HTTPService(service.name, service.url, key=key, limits=limits)
+        )
 
     def _mcp(self, rule: ClassifierRule, server: MCPServer) -> LateMCP:
         if find_spec("mcp") is None:
             raise _wrong(rule, "type mcp needs a package more: pip install 'vsr-router[mcp]'")
-        if (server, rule.labels) not in self._servers:
-            self._servers[server, rule.labels] = LateMCP(server, rule.labels)
-        return self._servers[server, rule.labels]
+        return self._lease.take((LateMCP, server, rule.labels), lambda: LateMCP(server, rule.labels))
+
+
+def _files(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells a model's directory from itself after a change; nothing for one that cannot be read."""
+    try:
+        files = sorted((one.name, one.stat()) for one in path.iterdir())
+    except OSError:
+        return ()
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
 
 
 def _asked(rule: ClassifierRule) -> tuple[object, ...]:

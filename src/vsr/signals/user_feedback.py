@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vsr.chat.conversation import Conversation
-from vsr.config.policy_signals import FeedbackRule
+from vsr.config.policy_signals import LikelyRule
 from vsr.facts import Signal
 
 LABELS: Final[Mapping[str, str]] = {
@@ -19,7 +19,7 @@ LABELS: Final[Mapping[str, str]] = {
 
 
 def evaluate(
-    rules: Sequence[FeedbackRule], probabilities: Mapping[str, float], conversation: Conversation
+    rules: Sequence[LikelyRule], probabilities: Mapping[str, float], conversation: Conversation
 ) -> list[Signal]:
     """Without an earlier answer nothing can be feedback on it."""
     if not conversation.roles.get("assistant"):
@@ -30,7 +30,7 @@ def evaluate(
     return [_evaluate_rule(rule, probabilities) for rule in rules]
 
 
-def _evaluate_rule(rule: FeedbackRule, probabilities: Mapping[str, float]) -> Signal:
+def _evaluate_rule(rule: LikelyRule, probabilities: Mapping[str, float]) -> Signal:
     if not probabilities:
         error = "the bundle has no feedback head, or there is no text to route by"
         return Signal("user_feedback", rule.name, False, 0.0, rule.threshold, error=error)

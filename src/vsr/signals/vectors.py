@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from vsr.content import Content
@@ -16,12 +17,19 @@ _AT_ONCE: Final = 32
 """Texts handed to the encoder's queue together; its batches are smaller."""
 
 
+@dataclass(frozen=True, slots=True)
 class BundleEmbedder:
-    name = "bundle"
+    """Equal to any other of the same encoder, since their vectors are."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.dimension = encoder.bundle.manifest.heads.embedding.dimension
+    encoder: Encoder
+
+    @property
+    def name(self) -> str:
+        return "bundle"
+
+    @property
+    def dimension(self) -> int:
+        return self.encoder.bundle.manifest.heads.embedding.dimension
 
     async def embed(self, texts: Sequence[str], *, deadline: float | None) -> list[Vector]:
         found: list[Vector] = []
@@ -32,7 +40,7 @@ class BundleEmbedder:
         return found
 
     async def _read(self, text: str, deadline: float | None) -> Readings:
-        return await self._encoder.read((Passage("user", Content(text), ()),), (0,), deadline=deadline)
+        return await self.encoder.read((Passage("user", Content(text), ()),), (0,), deadline=deadline)
 
 
 def _vector(readings: Readings) -> Vector:

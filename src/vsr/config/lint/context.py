@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from vsr.config.labels import NO_PII, PII_TYPES
+from vsr.config.labels import NO_PII, PII_TYPES, TITLE
 from vsr.config.paths import KeyPath, Report, suggest
-from vsr.config.resolve import lora_owners
+from vsr.config.resolve import lora_owners, reasoning_family
 from vsr.config.schema import Document
 
 
@@ -49,7 +49,7 @@ def check_model(name: str, lora: str, path: KeyPath, context: Context) -> None:
 def check_reasoning(name: str, use_reasoning: bool, path: KeyPath, context: Context) -> None:
     base = lora_owners(context.document).get(name, name)
     for model in context.document.providers.models:
-        if model.name == base and use_reasoning and not model.reasoning_family:
+        if model.name == base and use_reasoning and not reasoning_family(model, context.document)[0]:
             context.report.warn(
                 (*path, "use_reasoning"),
                 f"model '{name}' has no reasoning_family, so use_reasoning has no effect",
@@ -58,7 +58,7 @@ def check_reasoning(name: str, use_reasoning: bool, path: KeyPath, context: Cont
 
 def check_pii_types(types: Iterable[str], path: KeyPath, report: Report) -> None:
     for index, name in enumerate(types):
-        if name not in PII_TYPES and name != NO_PII:
+        if name not in (*PII_TYPES, NO_PII, TITLE):
             known = ", ".join(PII_TYPES)
             near = suggest(name.upper(), PII_TYPES) or f"; known: {known}"
             report.error((*path, index), f"unknown PII type '{name}'{near}")

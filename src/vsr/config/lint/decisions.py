@@ -37,6 +37,7 @@ def check_decisions(context: Context) -> None:
             check_looper(context, decision, path)
         else:
             check_selection(context, decision, path)
+        _check_iterations(decision, path, context.report)
         _check_plugins(decision, path, context.report)
         _check_emits(decision, path, context.report)
     _check_shadowed(context, logic)
@@ -98,6 +99,20 @@ def _check_models(decision: Decision, path: KeyPath, context: Context) -> None:
     for index, ref in enumerate(decision.modelRefs):
         check_model(ref.model, ref.lora_name, (*path, "modelRefs", index), context)
         check_reasoning(ref.model, ref.use_reasoning, (*path, "modelRefs", index), context)
+
+
+def _check_iterations(decision: Decision, path: KeyPath, report: Report) -> None:
+    own = {name for ref in decision.modelRefs for name in (ref.model, ref.lora_name) if name}
+    for index, iteration in enumerate(decision.candidateIterations):
+        where = (*path, "candidateIterations", index)
+        for place, ref in enumerate(iteration.models):
+            if (ref.lora_name or ref.model) not in own:
+                message = f"'{ref.lora_name or ref.model}' is no candidate: list it in modelRefs too"
+                report.error((*where, "models", place), message)
+        for place, output in enumerate(iteration.outputs):
+            if output.value != iteration.variable:
+                message = f"an output is the variable of its iteration, '{iteration.variable}'"
+                report.error((*where, "outputs", place, "value"), message)
 
 
 def _check_plugins(decision: Decision, path: KeyPath, report: Report) -> None:

@@ -6,7 +6,8 @@ from vsr.config.lint.context import Context
 from vsr.config.paths import KeyPath, suggest
 from vsr.config.resolve import lora_owners
 from vsr.config.schema.decisions import Decision
-from vsr.config.schema.loopers import Fusion, Remom, Workflows
+from vsr.config.schema.loopers import Confidence, Fusion, Remom, Workflows
+from vsr.config.services import base_url
 
 
 def check_looper(context: Context, decision: Decision, path: KeyPath) -> None:
@@ -22,8 +23,10 @@ def check_looper(context: Context, decision: Decision, path: KeyPath) -> None:
         context.report.error(where, f"fast_response answers instead: {algorithm.type} would never run")
     if algorithm.type in ("confidence", "ratings") and len(decision.modelRefs) == 1:
         context.report.warn(where, f"{algorithm.type} has only one model to call")
+    if algorithm.confidence is not None:
+        _check_verifier(context, algorithm.confidence, (*where, "confidence"))
     if algorithm.type == "ratings":
-        _check_calls(context, len(decision.modelRefs), where)
+        check_calls(context, len(decision.modelRefs), where)
     elif algorithm.remom is not None:
         _check_remom(context, algorithm.remom, (*where, "remom"))
     elif algorithm.type == "fusion":
@@ -32,9 +35,25 @@ def check_looper(context: Context, decision: Decision, path: KeyPath) -> None:
         _check_workflows(context, decision, algorithm.workflows, (*where, "workflows"))
 
 
+def _check_verifier(context: Context, confidence: Confidence, path: KeyPath) -> None:
+    where = (*path, "verifier_server_url")
+    if confidence.confidence_method != "automix_entailment":
+        for key in ("verifier_server_url", "verifier_timeout_seconds", "max_response_bytes"):
+            if getattr(confidence, key):
+                context.report.error((*path, key), "is for confidence_method automix_entailment")
+        return
+    if not confidence.verifier_server_url:
+        context.report.error(path, "automix_entailment needs verifier_server_url, the server that verifies")
+        return
+    try:
+        base_url(confidence.verifier_server_url)
+    except ValueError as error:
+        context.report.error(where, str(error))
+
+
 def _check_remom(context: Context, remom: Remom, path: KeyPath) -> None:
     _check_model(context, remom.synthesis_model, (*path, "synthesis_model"))
-    _check_calls(context, sum(remom.breadth_schedule) + 1, path)
+    check_calls(context, sum(remom.breadth_schedule) + 1, path)
     _check_quorum(context, remom.min_successful_responses, min(remom.breadth_schedule), path)
 
 
@@ -49,7 +68,7 @@ def _check_fusion(context: Context, decision: Decision, fusion: Fusion, path: Ke
                 (*path, "analysis_overrides", index, "model"), f"'{override.model}' is not on the panel"
             )
     _check_quorum(context, fusion.min_successful_responses, len(panel), path)
-    _check_calls(context, len(panel) + (2 if fusion.analysis_mode == "separate" else 1), path)
+    check_calls(context, len(panel) + (2 if fusion.analysis_mode == "separate" else 1), path)
 
 
 def _check_workflows(context: Context, decision: Decision, flow: Workflows, path: KeyPath) -> None:
@@ -75,9 +94,9 @@ def _check_workflows(context: Context, decision: Decision, flow: Workflows, path
         _check_quorum(context, flow.min_successful_responses, len(role.models), where)
         earlier.add(role.name)
     if flow.mode == "static":
-        _check_calls(context, sum(len(role.models) for role in flow.roles) + bool(flow.final.model), path)
+        check_calls(context, sum(len(role.models) for role in flow.roles) + bool(flow.final.model), path)
     else:
-        _check_calls(context, flow.max_steps + 2, path)
+        check_calls(context, flow.max_steps + 2, path)
 
 
 def _check_model(context: Context, name: str, path: KeyPath) -> None:
@@ -91,7 +110,7 @@ def _check_quorum(context: Context, quorum: int | None, most: int, path: KeyPath
         context.report.error(path, f"min_successful_responses {quorum} is more than the {most} asked")
 
 
-def _check_calls(context: Context, needed: int, path: KeyPath) -> None:
+def check_calls(context: Context, needed: int, path: KeyPath) -> None:
     limit = context.document.global_.integrations.looper.max_calls
     if needed > limit:
         context.report.error(

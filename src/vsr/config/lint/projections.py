@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vsr.config.knowledge import knowledge_bases
 from vsr.config.lint.context import Context, check_unique
 from vsr.config.lint.logic import leaves
 from vsr.config.paths import KeyPath, suggest
@@ -90,7 +91,7 @@ def _readable(item: ScoreInput, context: Context) -> set[str] | None:
     """The names that an input may have."""
     routing = context.document.routing
     if item.type == "kb_metric":
-        return {rule.kb for rule in routing.signals.kb}
+        return {base.name for base in knowledge_bases(context.document)}
     if item.type != "projection":
         return signal_names(routing.signals)[item.type]
     if reads_score(item, routing.projections):

@@ -10,7 +10,7 @@ from vsr.config.endpoints import credential_header, is_loopback, parse_endpoint
 from vsr.config.headers import header_complaint, is_credential
 from vsr.config.lint.context import Context, check_pii_types, check_unique
 from vsr.config.paths import KeyPath, suggest
-from vsr.config.resolve import lora_owners, model_id
+from vsr.config.resolve import KNOWN_FAMILIES, lora_owners, model_id, reasoning_family
 from vsr.config.retries import retry_conditions
 from vsr.config.schema.providers import BackendRef, ProviderModel
 
@@ -59,12 +59,11 @@ def _check_cards(context: Context) -> None:
 
 def _check_model(model: ProviderModel, path: KeyPath, context: Context) -> None:
     report = context.report
-    families = context.document.providers.defaults.reasoning_families
-    if model.reasoning_family and model.reasoning_family not in families:
-        near = suggest(model.reasoning_family, families)
-        report.error(
-            (*path, "reasoning_family"), f"reasoning family '{model.reasoning_family}' is not defined{near}"
-        )
+    name, family = reasoning_family(model, context.document)
+    if name and family is None:
+        near = suggest(name, [*KNOWN_FAMILIES, *context.document.providers.defaults.reasoning_families])
+        where = (*path, "reasoning_family" if model.reasoning_family else "reasoning")
+        report.error(where, f"reasoning family '{name}' is not defined{near}")
     if not model.backend_refs:
         report.error(path, f"model '{model.name}' has no backend_refs: there is nowhere to send its requests")
     check_unique((ref.name for ref in model.backend_refs), (*path, "backend_refs"), "back end", report)

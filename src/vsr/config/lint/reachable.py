@@ -34,7 +34,9 @@ def _chosen(document: Document) -> Iterator[str]:
 
 
 def _called(algorithm: Algorithm) -> Iterator[str]:
-    """Models that a looper calls besides the decision's own."""
+    """Models that are called besides the decision's own."""
+    if algorithm.prompt is not None:
+        yield algorithm.prompt.model
     if algorithm.remom is not None:
         yield algorithm.remom.synthesis_model
     if algorithm.fusion is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from vsr.config.knowledge import BUILT_IN, knowledge_bases
 from vsr.config.labels import FACT_CHECKS, FEEDBACKS, LANGUAGES, MODALITIES
 from vsr.config.lint.context import Context, check_unique
 from vsr.config.lint.decisions import check_rule
@@ -141,7 +142,7 @@ def _check_bases(context: Context) -> None:
     bases = context.document.global_.model_catalog.kbs
     check_unique((base.name for base in bases), _BASES, "knowledge base", context.report)
     for index, base in enumerate(bases):
-        if not base.labels and not base.source.path:
+        if not base.labels and not base.source.path and base.name not in BUILT_IN:
             message = f"knowledge base '{base.name}' has no exemplars: give source.path or labels"
             context.report.error((*_BASES, index), message)
         for place, metric in enumerate(base.metrics):
@@ -154,7 +155,7 @@ def _check_bases(context: Context) -> None:
 
 
 def _check_kb(context: Context, rule: KbSignal, path: KeyPath) -> None:
-    bases = {base.name: base for base in context.document.global_.model_catalog.kbs}
+    bases = {base.name: base for base in knowledge_bases(context.document)}
     base = bases.get(rule.kb)
     if base is None:
         near = suggest(rule.kb, bases) or "; define it in global.model_catalog.kbs"

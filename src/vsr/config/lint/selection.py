@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vsr.config.compile_loopers import LOOPERS
 from vsr.config.compile_selection import compile_pricing
-from vsr.config.lint.context import Context
+from vsr.config.lint.context import Context, check_model
+from vsr.config.lint.loopers import check_calls
 from vsr.config.paths import KeyPath
 from vsr.config.resolve import lora_owners
 from vsr.config.schema.decisions import Decision
@@ -41,6 +42,8 @@ def check_selection(context: Context, decision: Decision, path: KeyPath) -> None
         )
     if algorithm.type == "multi_factor":
         _check_factors(context, decision, where)
+    if algorithm.type == "prompt":
+        _check_prompt(context, decision, where)
     currencies = {model.pricing.currency for model in _models(context, decision) if model.pricing}
     if len(currencies) > 1:
         names = ", ".join(sorted(currencies))
@@ -101,6 +104,27 @@ def _check_factors(context: Context, decision: Decision, path: KeyPath) -> None:
         context.report.warn(path, "no model has a quality_score, so the weight of quality has no effect")
     if settings.weights.cost and not any(prices):
         context.report.warn(path, "no model has pricing, so the weight of cost has no effect")
+
+
+def _check_prompt(context: Context, decision: Decision, path: KeyPath) -> None:
+    settings = decision.algorithm.prompt
+    if settings is None:
+        context.report.error(path, "prompt needs prompt: {model: NAME}, the model that chooses")
+        return
+    check_model(settings.model, "", (*path, "prompt"), context)
+    names = [ref.lora_name or ref.model for ref in decision.modelRefs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        context.report.error(path, f"'{twice[0]}' stands in modelRefs twice; prompt chooses by name")
+    if any(plugin.type == "fast_response" for plugin in decision.plugins):
+        context.report.error(path, "fast_response answers instead: prompt would never ask")
+    if not settings.instructions and not any(card and card.description for card in _cards(context, decision)):
+        context.report.error(
+            (*path, "prompt"),
+            f"'{settings.model}' has nothing to choose by: write instructions, or give the models a "
+            "description in routing.modelCards",
+        )
+    check_calls(context, 2, path)
 
 
 def _check_trained(context: Context, decision: Decision, path: KeyPath) -> None:

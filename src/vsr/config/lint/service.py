@@ -9,12 +9,14 @@ from vsr.config.paths import KeyPath, Report
 from vsr.config.patterns import raw_pattern
 from vsr.config.resolve import auto_names, entrypoints, lora_owners
 from vsr.config.schema.decisions import PiiPlugin
+from vsr.config.schema.providers import ApiKey
 
 _GUARDS: KeyPath = ("global", "guards")
 
 
 def check_service(context: Context) -> None:
     _check_listeners(context)
+    _check_identity(context)
     _check_management(context)
     _check_auto_names(context)
     _check_prompt_guard(context)
@@ -35,20 +37,38 @@ def _check_listeners(context: Context) -> None:
                 f"listening on {listener.address} without api_keys lets everyone in: add an api_keys item "
                 '"${NAME}", or listen on 127.0.0.1',
             )
-        for position, key in enumerate(listener.api_keys):
-            where = (*path, "api_keys", position)
-            if where not in context.references:
-                report.error(
-                    where, "a key must not stand in the file: write ${NAME} and set the variable NAME"
-                )
-            elif not key:
-                report.error(where, "the environment variable of this key is empty")
+        for position, given in enumerate(listener.api_keys):
+            _check_api_key(given, (*path, "api_keys", position), context)
         if listener.name in names:
             report.error((*path, "name"), f"listener '{listener.name}' is defined twice")
         names.add(listener.name)
         if listener.port in taken:
             report.error((*path, "port"), f"port {listener.port} is already taken by {taken[listener.port]}")
         taken.setdefault(listener.port, f"listener '{listener.name}'")
+
+
+def _check_api_key(given: str | ApiKey, path: KeyPath, context: Context) -> None:
+    key, where = (given, path) if isinstance(given, str) else (given.key, (*path, "key"))
+    if where not in context.references:
+        message = "a key must not stand in the file: write ${NAME} and set the variable NAME"
+        context.report.error(where, message)
+    elif not key:
+        context.report.error(where, "the environment variable of this key is empty")
+
+
+def _check_identity(context: Context) -> None:
+    """Headers that nobody believes would leave every role empty in silence."""
+    document, path = context.document, ("global", "services", "authz", "identity")
+    identity = document.global_.services.authz.identity
+    believed = any(listener.identity_headers == "trusted" for listener in document.listeners)
+    if identity.user_id_header == identity.user_groups_header:
+        context.report.error(path, "user and groups need a header each")
+    if identity.model_fields_set and not believed:
+        message = (
+            "no listener believes these headers: set identity_headers: trusted on the listener that only "
+            "your authenticating proxy can reach"
+        )
+        context.report.error(path, message)
 
 
 def _check_management(context: Context) -> None:
@@ -111,9 +131,11 @@ def _check_pii_guard(context: Context) -> None:
     _check_patterns(guard.allow_list, (*path, "allow_list"), report)
     if guard.action in ("mask", "block") and guard.pii_types_allowed is None:
         report.error((*path, "action"), NOTHING_TO_ACT_ON.format(guard.action))
-    threshold = context.document.global_.model_catalog.modules.classifier.pii.threshold
-    if threshold is not None and guard.threshold is not None:
+    module = context.document.global_.model_catalog.modules.classifier.pii
+    if module.threshold is not None and guard.threshold is not None:
         report.error((*path, "threshold"), "is also given as classifier.pii.threshold; keep one of them")
+    if module.on_error is not None and guard.on_unavailable is not None:
+        report.error((*path, "on_unavailable"), "is also given as classifier.pii.on_error; keep one of them")
     if guard.mode == "off":
         report.warn(path, "the PII guard is off: no policy for personal data is applied")
         _check_orphaned_policies(context)

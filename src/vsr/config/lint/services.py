@@ -10,10 +10,20 @@ from vsr.config.lint.context import Context, check_unique
 from vsr.config.paths import KeyPath, suggest
 from vsr.config.schema.catalog import External, McpServer
 from vsr.config.schema.signals import ClassifierSignal
-from vsr.config.services import REMOTE_VECTORS, base_url, external_url, find_external, find_server, label
+from vsr.config.services import (
+    CLASSIFYING,
+    GUARDRAIL,
+    REMOTE_VECTORS,
+    base_url,
+    external_url,
+    find_external,
+    find_server,
+    label,
+)
 
 _CATALOG: KeyPath = ("global", "model_catalog")
 _MODULE: KeyPath = (*_CATALOG, "modules", "classifier", "mcp")
+_GUARD: KeyPath = (*_CATALOG, "modules", "prompt_guard")
 _SEMANTIC: KeyPath = (*_CATALOG, "embeddings", "semantic")
 _RULES: KeyPath = ("routing", "signals", "classifiers")
 _FITTING: Final = {
@@ -38,14 +48,21 @@ def check_services(context: Context) -> None:
         _check_server(models.modules.classifier.mcp, _MODULE, context)
     _check_asked(context)
     _check_preferring(context)
+    _check_guard(context)
     _check_embeddings(context)
+
+
+def _chats(external: External, context: Context) -> bool:
+    protocol = context.document.global_.model_catalog.modules.prompt_guard.protocol
+    guards = external.model_role == GUARDRAIL and protocol == "http_chat"
+    return guards or external.model_role == "preference"
 
 
 def _check_external(external: External, path: KeyPath, context: Context) -> None:
     report, key = context.report, (*path, "access_key")
     if not label(external):
         report.error(path, "needs a name, or llm_model_name to be known by")
-    elif external.model_role == "preference" and not external.llm_model_name:
+    elif not external.llm_model_name and _chats(external, context):
         report.error(path, "needs llm_model_name, which a chat model is asked by")
     if external.access_key and key not in context.references:
         report.error(key, "a key must not stand in the file: write access_key: ${NAME}")
@@ -99,7 +116,7 @@ def _check_asked(context: Context) -> None:
             context.report.warn((*_CATALOG, "mcp_servers", index), "no classifier signal of type mcp asks it")
     used = [find_external(document, rule.model) for rule in rules if rule.type not in ("local", "mcp")]
     for index, external in enumerate(document.global_.model_catalog.external):
-        if external.model_role != "preference" and external not in used:
+        if external.model_role in CLASSIFYING and external not in used:
             message = f"no classifier signal asks '{label(external)}'"
             context.report.warn((*_CATALOG, "external", index), message)
 
@@ -116,6 +133,26 @@ def _check_preferring(context: Context) -> None:
         context.report.error(path, "false needs a model in model_catalog.external with the role preference")
     if own and found:
         context.report.warn(path, "examples decide: the external model with the role preference is not asked")
+
+
+def _check_guard(context: Context) -> None:
+    models, report = context.document.global_.model_catalog, context.report
+    protocol = models.modules.prompt_guard.protocol
+    found = [index for index, one in enumerate(models.external) if one.model_role == GUARDRAIL]
+    for index in found[1:]:
+        message = "another model has the role guardrail already; only one is asked"
+        report.error((*_CATALOG, "external", index, "model_role"), message)
+    if protocol and not found:
+        message = f"{protocol} needs a model in model_catalog.external with the role guardrail"
+        report.error((*_GUARD, "protocol"), message)
+    if found and not protocol:
+        message = (
+            f"'{label(models.external[found[0]])}' is not asked: set modules.prompt_guard.protocol to "
+            "http_chat or http_classify"
+        )
+        report.warn((*_CATALOG, "external", found[0], "model_role"), message)
+    if "positive_labels" in models.modules.prompt_guard.model_fields_set and protocol != "http_classify":
+        report.warn((*_GUARD, "positive_labels"), "are read with protocol: http_classify only")
 
 
 def _check_embeddings(context: Context) -> None:
@@ -186,7 +223,7 @@ def _check_remote(rule: ClassifierSignal, path: KeyPath, context: Context) -> No
         context.report.error(path, message)
     elif external is None:
         known = context.document.global_.model_catalog.external
-        names = [label(one) for one in known if one.model_role != "preference"]
+        names = [label(one) for one in known if one.model_role in CLASSIFYING]
         message = f"there is no '{rule.model}' in global.model_catalog.external{suggest(rule.model, names)}"
         context.report.error((*path, "model"), message)
     elif rule.type == "llm" and not external.llm_model_name:

@@ -58,6 +58,7 @@ class KnowledgeMetric(Section):
 
 class KnowledgeBase(Section):
     name: Name
+    description: str = ""
     source: KnowledgeSource = KnowledgeSource()
     labels: dict[str, KnowledgeLabel] = Field(default_factory=dict)
     threshold: Cosine = 0.5
@@ -85,7 +86,7 @@ class External(Section):
     """A model of others that is asked about prompts."""
 
     name: str = ""
-    model_role: Literal["classification", "scoring", "preference"]
+    model_role: Literal["classification", "scoring", "preference", "guardrail"]
     llm_endpoint: ExternalEndpoint
     llm_model_name: str = ""
     llm_timeout_seconds: Seconds = 5.0

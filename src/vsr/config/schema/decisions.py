@@ -13,11 +13,14 @@ from vsr.config.schema.base import (
     Number,
     Operator,
     PiiAction,
+    Probability,
     Section,
     SignalType,
     Whole,
 )
 from vsr.config.schema.selection import Algorithm
+
+LearningMode = Literal["apply", "observe", "bypass"]
 
 
 class Rule(Section):
@@ -51,6 +54,34 @@ class ModelRef(Section):
     weight: Annotated[Number, Field(ge=0)] = 1.0
     use_reasoning: bool = False
     reasoning_effort: Effort | None = None
+
+
+class CandidateOutput(Section):
+    type: Literal["model"]
+    value: Name
+
+
+class CandidateIteration(Section):
+    """What the original's rule language exports of a loop over candidates. It names them once more; those
+    that count are in `modelRefs`."""
+
+    variable: Name
+    source: Literal["decision.candidates", "models"]
+    models: tuple[ModelRef, ...] = ()
+    outputs: tuple[CandidateOutput, ...] = ()
+
+
+class DecisionProtection(Section):
+    """None: as `global.router.learning.protection` says."""
+
+    mode: LearningMode | None = None
+    stability_weight: Annotated[Number, Field(ge=0)] | None = None
+    switch_margin: Probability | None = None
+
+
+class Adaptations(Section):
+    mode: LearningMode = "apply"
+    protection: DecisionProtection = DecisionProtection()
 
 
 class FastResponseConfiguration(Section):
@@ -109,7 +140,8 @@ class UnbuiltPlugin(Section):
     type: Literal[
         "response_cache", "semantic-cache", "semantic_cache", "response-cache", "router_replay",
         "request_params", "tools", "tool_selection", "rag", "memory", "hallucination",
-        "response_jailbreak", "context_compression", "image_gen", "jailbreak",
+        "response_jailbreak", "context_compression", "image_gen", "jailbreak", "prompt_cache",
+        "shadow_dispatch",
     ]
     # fmt: on
     configuration: dict[str, object] = Field(default_factory=dict)
@@ -142,5 +174,7 @@ class Decision(Section):
     modelRefs: tuple[ModelRef, ...] = ()
     algorithm: Algorithm = Algorithm()
     plugins: tuple[Plugin, ...] = ()
+    candidateIterations: tuple[CandidateIteration, ...] = ()
+    adaptations: Adaptations = Adaptations()
     emits: tuple[Emit, ...] = ()
     annotations: dict[str, str | int | float | bool] = Field(default_factory=dict)

@@ -29,14 +29,19 @@ class HybridWeights(Section):
 
 
 class Confidence(Section):
-    """As in the original, a threshold of 0 is the method's default."""
+    """As in the original, a threshold of 0 is the method's default, and so is a time or a size of 0."""
 
-    confidence_method: Literal["avg_logprob", "margin", "hybrid", "self_verify"] = "avg_logprob"
+    confidence_method: Literal["avg_logprob", "margin", "hybrid", "self_verify", "automix_entailment"] = (
+        "avg_logprob"
+    )
     threshold: Probability = 0.0
     hybrid_weights: HybridWeights = HybridWeights()
     escalation_order: Literal["size", "small_to_large", "declared", "cost", "automix"] = "size"
     cost_quality_tradeoff: Probability = 0.3
     token_filter: Literal["all", "tool_call_args"] = "all"
+    verifier_server_url: str = ""
+    verifier_timeout_seconds: Annotated[Number, Field(ge=0, le=3600)] = 0.0
+    max_response_bytes: Annotated[Whole, Field(ge=0, le=64 * 1024 * 1024)] = 0
     on_error: OnError | None = None
 
 
@@ -45,7 +50,17 @@ class Ratings(Section):
     on_error: OnError | None = None
 
 
-class Remom(Section):
+class Panel(Section):
+    """What is the same for the three that hear several models at a time."""
+
+    max_completion_tokens: Count | None = None
+    round_timeout_seconds: Seconds | None = None
+    min_successful_responses: Count | None = None
+    include_intermediate_responses: bool = True
+    on_error: OnError | None = None
+
+
+class Remom(Panel):
     breadth_schedule: Annotated[tuple[Breadth, ...], Field(min_length=1, max_length=16)]
     model_distribution: Literal["weighted", "equal", "round_robin", "first_only"] = "weighted"
     temperature: Temperature = 1.0
@@ -55,13 +70,8 @@ class Remom(Section):
     synthesis_template: str = ""
     synthesis_model: str = ""
     max_concurrent: Count | None = None
-    max_completion_tokens: Count | None = None
-    round_timeout_seconds: Seconds | None = None
-    min_successful_responses: Count | None = None
     shuffle_seed: Whole = 42
-    include_intermediate_responses: bool = True
     max_responses_per_round: Count | None = None
-    on_error: OnError | None = None
 
 
 class AnalysisOverride(Section):
@@ -70,21 +80,26 @@ class AnalysisOverride(Section):
     max_completion_tokens: Count | None = None
 
 
-class Fusion(Section):
+class Grounding(Section):
+    enabled: bool = False
+    reference: Literal["hybrid", "context", "panel"] = "hybrid"
+    policy: Literal["weight", "annotate", "filter"] = "weight"
+    min_score: Probability = 0.0
+    min_keep: Annotated[Whole, Field(ge=0)] = 1
+    on_error: OnError = "skip"
+
+
+class Fusion(Panel):
     model: str = ""
     analysis_models: tuple[Name, ...] = ()
     analysis_mode: Literal["separate", "one_call", "none"] = "separate"
     analysis_overrides: tuple[AnalysisOverride, ...] = ()
     max_concurrent: Count | None = None
-    max_completion_tokens: Count | None = None
-    round_timeout_seconds: Seconds | None = None
-    min_successful_responses: Count | None = None
     temperature: Temperature | None = None
     include_analysis: bool = True
-    include_intermediate_responses: bool = True
     analysis_template: str = ""
     synthesis_template: str = ""
-    on_error: OnError | None = None
+    grounding: Grounding = Grounding()
 
     @model_validator(mode="after")
     def _template_of_a_stage(self) -> Fusion:
@@ -110,7 +125,7 @@ class WorkflowPlanner(Section):
     max_completion_tokens: Count = 2048
 
 
-class Workflows(Section):
+class Workflows(Panel):
     mode: Literal["static", "dynamic"] = "static"
     template: Literal["micro_agent"] = "micro_agent"
     roles: tuple[WorkflowRole, ...] = ()
@@ -118,12 +133,7 @@ class Workflows(Section):
     planner: WorkflowPlanner = WorkflowPlanner()
     max_steps: Annotated[Count, Field(le=32)] = 3
     max_parallel: Annotated[Count, Field(le=32)] = 2
-    max_completion_tokens: Count | None = None
-    round_timeout_seconds: Seconds | None = None
-    min_successful_responses: Count | None = None
     temperature: Temperature | None = None
-    include_intermediate_responses: bool = True
-    on_error: OnError | None = None
 
     @model_validator(mode="after")
     def _steps(self) -> Workflows:

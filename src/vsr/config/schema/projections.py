@@ -35,8 +35,8 @@ class ScoreInput(Section):
             raise ValueError("of type kb_metric needs kb and metric")
         if self.type != "kb_metric" and not self.name:
             raise ValueError("needs the name of a signal")
-        if self.value_source == "score" and self.type != "projection":
-            raise ValueError("with value_source score must be of type projection")
+        if self.value_source == "score" and self.type not in ("projection", "kb_metric"):
+            raise ValueError("with value_source score must be of type projection or kb_metric")
         return self
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from vsr.config.schema.base import Effort, Name, PiiAction, Port, Seconds, Section, refuse_bool
 from vsr.config.schema.selection import Pricing
+
+
+class ApiKey(Section):
+    """Ours: a key that says whose it is."""
+
+    key: str
+    user: str = ""
+    groups: tuple[Name, ...] = ()
 
 
 class Listener(Section):
@@ -15,7 +23,8 @@ class Listener(Section):
     address: Name = "127.0.0.1"
     port: Port = 8801
     timeout: Seconds = 300.0
-    api_keys: tuple[str, ...] = ()
+    api_keys: tuple[str | ApiKey, ...] = ()
+    identity_headers: Literal["ignored", "trusted"] = "ignored"
 
 
 class ReasoningFamily(Section):
@@ -24,9 +33,31 @@ class ReasoningFamily(Section):
 
 
 class Defaults(Section):
+    """model and reasoning_effort are the other two by the names they have in files since 0.4."""
+
     default_model: str = ""
     default_reasoning_effort: Effort = "medium"
+    model: str = ""
+    reasoning_effort: Effort | None = None
     reasoning_families: dict[str, ReasoningFamily] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_name(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        named = {f"default_{key}": data[key] for key in ("model", "reasoning_effort") if key in data}
+        for key in named.keys() & data.keys():
+            raise ValueError(f"has both {key} and {key.removeprefix('default_')}; keep one of them")
+        return data | named
+
+
+class Reasoning(Section):
+    """Of one model, since 0.4: one of the known families, or a family of its own."""
+
+    family: str = ""
+    type: Literal["chat_template_kwargs", "reasoning_effort", "top_level_reasoning_effort"] | None = None
+    parameter: str = ""
 
 
 class ModelPiiPolicy(Section):
@@ -72,6 +103,7 @@ class BackendRef(Section):
 class ProviderModel(Section):
     name: Name
     reasoning_family: str = ""
+    reasoning: Reasoning | None = None
     provider_model_id: str = ""
     api_format: Literal["openai"] = "openai"
     external_model_ids: dict[str, Name] = Field(default_factory=dict)

@@ -109,17 +109,24 @@ class Difficulty(Section):
     strong_share: Probability = 0.5
 
 
+class Prompt(Section):
+    model: Name
+    instructions: str = ""
+    timeout_seconds: Seconds = 5.0
+
+
 class Algorithm(Section):
-    """The block named after `type` holds the settings of that type."""
+    """The block named after `type` holds the settings of that type. on_error `fallback` is what the
+    original calls `skip` for the type prompt."""
 
     # fmt: off
     type: Literal[
-        "static", "router_dc", "latency_aware", "multi_factor", "hybrid", "automix",
+        "static", "router_dc", "latency_aware", "multi_factor", "hybrid", "automix", "prompt",
         "knn", "kmeans", "svm", "mlp", "difficulty", "elo", "thompson",
         "confidence", "ratings", "remom", "fusion", "workflows",
     ] = "static"
     # fmt: on
-    on_error: Literal["skip", "fail"] = "skip"
+    on_error: Literal["skip", "fail", "fallback"] = "skip"
     router_dc: RouterDC | None = None
     latency_aware: LatencyAware | None = None
     multi_factor: MultiFactor | None = None
@@ -132,6 +139,7 @@ class Algorithm(Section):
     difficulty: Difficulty | None = None
     elo: Elo | None = None
     thompson: Thompson | None = None
+    prompt: Prompt | None = None
     confidence: Confidence | None = None
     ratings: Ratings | None = None
     remom: Remom | None = None
@@ -143,6 +151,8 @@ class Algorithm(Section):
         for name in BLOCKS:
             if getattr(self, name) is not None and name != self.type:
                 raise ValueError(f"has settings for {name}, but its type is {self.type}")
+        if self.on_error == "fallback" and self.type != "prompt":
+            raise ValueError("on_error fallback is for type prompt; write skip")
         return self
 
 

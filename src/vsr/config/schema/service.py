@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from vsr.config.schema.base import Bytes, Count, Mode, Name, PiiAction, Port, Probability, Seconds, Section
 from vsr.config.schema.catalog import (
@@ -20,6 +20,13 @@ from vsr.config.schema.loopers import Integrations
 from vsr.config.schema.selection import Learning, ModelSelection
 
 Action = Literal["refuse", "allow"]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+HeaderName = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 
 
 def _status(value: object) -> object:
@@ -64,8 +71,25 @@ class ManagementApi(Section):
     auth: ManagementAuth = ManagementAuth()
 
 
+class AuthzIdentity(Section):
+    user_id_header: HeaderName = "x-authz-user-id"
+    user_groups_header: HeaderName = "x-authz-user-groups"
+
+
+def _closed(value: bool) -> bool:
+    if value:
+        raise ValueError("must stay false: nobody gets in whose key cannot be checked")
+    return value
+
+
+class Authz(Section):
+    fail_open: Annotated[bool, AfterValidator(_closed)] = False
+    identity: AuthzIdentity = AuthzIdentity()
+
+
 class Services(Section):
     api: Api = Api()
+    authz: Authz = Authz()
     management_api: ManagementApi = ManagementApi()
 
 
@@ -73,6 +97,8 @@ class PromptGuardModule(Section):
     enabled: bool = True
     threshold: Probability | None = None
     on_error: Literal["allow", "block"] | None = None
+    protocol: Literal["http_chat", "http_classify"] | None = None
+    positive_labels: Annotated[tuple[Name, ...], Field(min_length=1)] = ("jailbreak",)
 
 
 class DomainClassifier(Section):
@@ -82,6 +108,7 @@ class DomainClassifier(Section):
 
 class PiiClassifier(Section):
     threshold: Probability | None = None
+    on_error: Literal["allow", "block"] | None = None
 
 
 class Classifier(Section):
@@ -118,7 +145,7 @@ class PiiGuard(Section):
     threshold: Probability | None = None
     action: PiiAction | None = None
     pii_types_allowed: tuple[str, ...] | None = None
-    on_unavailable: Action = "refuse"
+    on_unavailable: Action | None = None
     allow_list: tuple[Name, ...] = ()
 
 

@@ -106,7 +106,15 @@ class Session:
             if self._ahead is not None:
                 self._ahead.cancel()
             if self._exchange is not None and self._is_ours():
-                self._exchange.close(client_gone=not self._over)
+                self._close(self._exchange)
+
+    def _close(self, exchange: Exchange) -> None:
+        # Once a response has begun Envoy closes this stream in the same way for a client that left and for
+        # a back end that was cut.
+        cut = self._responding and not self._over
+        if cut:
+            exchange.on_interruption()
+        exchange.close(client_gone=not self._over and not cut)
 
     async def _next(self) -> pb.ProcessingRequest | None:
         ahead, self._ahead = self._ahead, None
@@ -255,7 +263,7 @@ class Session:
             error = Answer(failure.http_status, tuple(failure.headers().items()), failure.body())
             return self._answer(exchange.on_error(failure) if ours else error)
         if ours:
-            exchange.on_answered_elsewhere(messages.response_head(message.response_headers)[0])
+            exchange.on_answered_elsewhere()
         self._over = True
         return messages.let_pass()
 

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp
 from vsr.chat.body import decode_body, parse_json
 from vsr.config.policy import Policy
 from vsr.doors.caller import read_body
-from vsr.doors.management.config import Sent
 from vsr.doors.management.endpoints import Endpoint, endpoints
 from vsr.doors.management.judging import INVALID_INPUT
 from vsr.doors.management.permissions import authorize
+from vsr.doors.management.saving import Sent
 from vsr.errors import (
     ClientGone,
     InternalError,
@@ -87,7 +87,8 @@ async def _sent(request: Request, policy: Policy) -> Sent:
     text = await _read(request, policy, decode) if request.method in ("POST", "PUT", "PATCH") else ""
     headers = request.headers
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Sent(text, media, headers.get("if-match", ""), headers.get("accept", "").lower())
+    name = str(request.path_params.get("name", ""))
+    return Sent(text, media, headers.get("if-match", ""), headers.get("accept", "").lower(), name)
 
 
 async def _read(request: Request, policy: Policy, parse: Callable[[bytes], T]) -> T:

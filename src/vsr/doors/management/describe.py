@@ -53,6 +53,9 @@ def _operation(endpoint: Described) -> Result:
             "default": {"description": "An error, in OpenAI's shape"},
         },
     }
+    if "{name}" in endpoint.path:
+        named = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+        operation["parameters"] = [named]
     if not endpoint.public:
         operation["security"] = [{"token": []}]
     if endpoint.schema is not None:

@@ -10,17 +10,19 @@ from typing import Any
 from starlette.responses import HTMLResponse, Response
 
 from vsr.chat.body import dump_json
-from vsr.doors.management import classify, config, describe, outcomes
+from vsr.doors.management import classify, config, describe, kbs, outcomes, recipes
 from vsr.doors.management.evaluate import evaluate
 from vsr.doors.management.permissions import Permission
+from vsr.doors.management.saving import Sent
 from vsr.generation import Generation
 from vsr.reload import Reloader
 
 Handler = Callable[[Generation, Mapping[str, Any]], Awaitable[Response]]
 """The second argument is the request's JSON body, empty for GET."""
 
-Configure = Callable[[config.Sent], Awaitable[Response]]
+Configure = Callable[[Sent], Awaitable[Response]]
 
+_RECIPES = "/config/router/recipes"
 _DOCUMENT = {"type": "object", "description": "as YAML or JSON"}
 _VERSION = {"type": "object", "properties": {"version": {"type": "string"}}}
 _TEXT = {
@@ -138,7 +140,7 @@ def _configuration(reloader: Reloader) -> tuple[Endpoint, ...]:
         method: str,
         path: str,
         summary: str,
-        serve: Callable[[Reloader, config.Sent], Awaitable[Response]],
+        serve: Callable[[Reloader, Sent], Awaitable[Response]],
         schema: dict[str, Any] | None = None,
     ) -> Endpoint:
         permission: Permission = "config.read" if method == "GET" else "config.write"
@@ -155,6 +157,16 @@ def _configuration(reloader: Reloader) -> tuple[Endpoint, ...]:
         one("GET", "/config/router/versions", "Configurations that were replaced", config.versions),
         one("POST", "/config/router/rollback", "Go back to one of them", config.rollback, _VERSION),
         one("GET", "/config/hash", "Names the configuration in use", config.digest),
+        one("GET", _RECIPES, "The recipes and their entrypoints", recipes.listing),
+        one("POST", f"{_RECIPES}/validate", "Only check a recipe", recipes.validate, recipes.SCHEMA),
+        one("GET", f"{_RECIPES}/{{name}}", "One recipe", recipes.one),
+        one("PUT", f"{_RECIPES}/{{name}}", "Create or replace a recipe", recipes.replace, recipes.SCHEMA),
+        one("DELETE", f"{_RECIPES}/{{name}}", "Delete a recipe that nothing asks", recipes.delete),
+        one("GET", "/config/kbs", "The knowledge bases", kbs.listing),
+        one("POST", "/config/kbs", "Create a knowledge base", kbs.create, kbs.SCHEMA),
+        one("GET", "/config/kbs/{name}", "One knowledge base", kbs.one),
+        one("PUT", "/config/kbs/{name}", "Change a knowledge base", kbs.update, kbs.SCHEMA),
+        one("DELETE", "/config/kbs/{name}", "Delete a knowledge base", kbs.delete),
     )
 
 

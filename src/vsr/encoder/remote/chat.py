@@ -104,7 +104,9 @@ def _json(said: str, labels: Sequence[str]) -> Mapping[str, float] | None:
 
 
 def _simple(said: str, labels: Sequence[str]) -> Mapping[str, float] | None:
-    label = _known(said.strip(" .\"'`\n"), labels)
+    # guards such as Llama Guard name the category in a second line
+    first = said.partition("\n")[0]
+    label = _known(first.strip(" .\"'`"), labels)
     return one_label(label, SURE, labels) if label else None
 
 
