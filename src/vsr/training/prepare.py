@@ -1,6 +1,6 @@
 """From a data directory to clean training rows: licence filter, labels, deduplication, groups.
 
-Reads `*_train*.jsonl` (and texts of `*_dev.jsonl`, only to leave out what stands in both), adds the
+Reads `*_train*.jsonl` (and texts of what is reported on, only to leave out what stands in both), adds the
 generated prompts and the dictionary, and writes `train.jsonl` and `held.jsonl`: a twentieth of the
 groups is held out for calibration. Dev files are never trained on.
 """
@@ -79,10 +79,11 @@ def opening(text: str) -> str:
     return re.sub(r"\d+", "0", key(text))[:40]
 
 
-def prepare(data: Path, out: Path, additions: Iterable[Row]) -> Report:
-    """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text."""
+def prepare(data: Path, out: Path, additions: Iterable[Row], reported: Iterable[Path] = ()) -> Report:
+    """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text. reported: files of more texts
+    that are reported on."""
     report = Report(Counter(), Counter(), {})
-    forbidden = {key(text) for text in _dev_texts(data)}
+    forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
     every = map(_with_ask, [*read_all(data), *additions])
     rows = list(_unique(_allowed(every, report), forbidden, report))
     held = [row for row in rows if is_held(row.group)]
@@ -216,8 +217,8 @@ def _with_ask(row: Row) -> Row:
     )
 
 
-def _dev_texts(data: Path) -> Iterator[str]:
-    for path in sorted(data.glob("*_dev.jsonl")):
+def _texts(paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
         for raw in _lines(path):
             yield from (raw[name] for name in ("text", "a", "b") if name in raw)
 
