@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 
 from vsr.signals.numbers import Span
+from vsr.signals.text import surroundings
 
 _BEFORE: Final = r"(?<![A-Za-z0-9_])(?<![./\-])"
 _AFTER: Final = r"(?![A-Za-z0-9_])(?![./\-:]\d)"
@@ -52,21 +53,9 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
 
 
 def find_dates(text: str) -> Iterator[Span]:
-    for start, end in _near_years(text):
+    # where a year may be, with what can belong to its date: ordinary prose is hardly looked at
+    for start, end in surroundings(_HINT, text, _AROUND):
         yield from _within(text, start, end)
-
-
-def _near_years(text: str) -> Iterator[tuple[int, int]]:
-    """Where a year may be, with what can belong to its date: ordinary prose is hardly looked at."""
-    start = end = 0
-    for match in _HINT.finditer(text):
-        if match.start() - _AROUND > end:
-            if end:
-                yield start, end
-            start = match.start() - _AROUND
-        end = match.end() + _AROUND
-    if end:
-        yield max(0, start), end
 
 
 def _within(text: str, begin: int, stop: int) -> Iterator[Span]:

@@ -26,7 +26,7 @@ from vsr.signals.numbers import (
 from vsr.signals.phones import find_phones
 from vsr.signals.plates import find_plates
 from vsr.signals.plausible import EXACT, is_plausible
-from vsr.signals.text import fold
+from vsr.signals.text import fold, surroundings
 
 Recogniser = Callable[[str], Iterator[Span]]
 
@@ -61,7 +61,7 @@ def find_identifiers(text: str) -> list[Span]:
 
 def _claims(text: str) -> Iterator[Span]:
     """Surest first: where two recognisers claim the same characters, the earlier one has them."""
-    regions = list(_dense_regions(text))
+    regions = list(surroundings(_DENSE, text, _AROUND))
     for recogniser in _ANYWHERE:
         yield from recogniser(text)
     for recogniser in _NUMERIC:
@@ -70,18 +70,6 @@ def _claims(text: str) -> Iterator[Span]:
     yield from find_dates(text)
     yield from _within(regions, text, find_phones)
     yield from find_plates(text)
-
-
-def _dense_regions(text: str) -> Iterator[tuple[int, int]]:
-    start = end = 0
-    for match in _DENSE.finditer(text):
-        if match.start() - _AROUND > end:
-            if end:
-                yield start, end
-            start = match.start() - _AROUND
-        end = match.end() + _AROUND
-    if end:
-        yield max(0, start), end
 
 
 def _within(regions: Sequence[tuple[int, int]], text: str, recogniser: Recogniser) -> Iterator[Span]:

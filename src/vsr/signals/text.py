@@ -6,6 +6,8 @@ zero-width characters, which hide a number from a pattern and not from a reader,
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,3 +52,17 @@ def fold(text: str) -> Folded:
     for character in hidden:
         text = text.replace(character, "")
     return Folded(text, positions)
+
+
+def surroundings(pattern: re.Pattern[str], text: str, around: int) -> Iterator[tuple[int, int]]:
+    """Stretches of `around` characters on both sides of every match, joined where they touch. The last may
+    end behind the text."""
+    start = end = 0
+    for match in pattern.finditer(text):
+        if match.start() - around > end:
+            if end:
+                yield start, end
+            start = match.start() - around
+        end = match.end() + around
+    if end:
+        yield start, end
