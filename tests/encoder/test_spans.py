@@ -142,7 +142,7 @@ def test_a_chinese_address_is_one_run_whatever_begins_or_is_passed_over_in_it(
         np.array([probability for _, probability, _ in predictions], dtype=np.float16),
         np.array([begins for _, _, begins in predictions], dtype=np.bool_),
     )
-    text = "在北京市朝阳区路旁"[: len(predictions)]
+    text = "在北京市朝阳区路吃"[: len(predictions)]
     spans = find_spans(text, tokenizer.encode(text), heard, (*TYPES, street), {})
     assert [text[span.start : span.end] for span in spans] == ["京市朝阳区路"]
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from vsr.encoder.addresses import address_end
 from vsr.encoder.heads import TokenTypes
 from vsr.encoder.tokens import Tokens, is_cjk
 
@@ -28,7 +30,7 @@ VERBATIM = frozenset({"PASSWORD"})
 """Types whose edges may be punctuation."""
 UNSPACED = frozenset({"STREET_ADDRESS"})
 """Types whose Chinese spans are long runs of characters: a beginning amid one, or a gap of LARGEST_GAP
-characters that the head is not sure of, ends none, and one character alone is none."""
+characters that the head is not sure of, ends none; see `addresses` for where they end."""
 LARGEST_GAP = 2
 EDGES = "\"'`“”‘’«»「」『』《》<>,.;:!?，。；：！？、…–—-*_=|\\/"
 PAIRS = ("()", "[]", "{}", "（）", "【】")
@@ -66,7 +68,12 @@ def find_spans(
         run.append(word)
     if run:
         spans += _span(text, run, thresholds)
-    return spans
+    return [span for before, span in pairwise((None, *spans)) if not _inside(span, before)]
+
+
+def _inside(span: Span, before: Span | None) -> bool:
+    """Whether the span before was found to reach over it."""
+    return before is not None and span.start < before.end and span.type == before.type
 
 
 def join_types(parts: Sequence[TokenTypes]) -> TokenTypes:
@@ -132,8 +139,8 @@ def _span(text: str, run: Sequence[_Word], thresholds: Mapping[str, float]) -> l
     start, end = run[0].start, run[-1].end
     if kind not in VERBATIM:
         start, end = _trimmed(text, start, end)
-    if kind in UNSPACED and end - start == 1 and is_cjk(text[start]):
-        return []
+    if kind in UNSPACED:
+        end = address_end(text, start, end)
     return [Span(kind, start, end, score)] if start < end else []
 
 

@@ -1,0 +1,50 @@
+"""Where a Chinese address ends: Chinese has no blanks, so the head's last characters are often unsure.
+
+An address ends with its sentence, holds whole parentheses, and takes the word of place right after it.
+Rules of spelling only: whether something is an address is the head's to say.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vsr.encoder.tokens import CJK
+
+STOPS = re.compile(r"[；;。！？!?\n]")
+SCRAP = re.compile(r"[，,、][^，,、\d]{0,2}$")
+"""A comma and a few characters: the head ran on into the next clause."""
+WHERE = re.compile(r"(?:[东南西北]{1,2}[侧面门口角]?|[内处旁侧]|米|公里处?|里处)+")
+PARTS = re.compile(r"[\d路街道巷弄号区县镇乡村]")
+"""A short run of characters without one of these is no address."""
+BRANCH = re.compile(r"店[)）]?$")
+SHORTEST = 4
+LONGEST_NOTE = 20
+"""Characters of a parenthesis that the head did not see the end of."""
+NOTE = re.compile(r"[^()（）；;。！？!?\n]*[)）]")
+OPEN, CLOSED = "(（", ")）"
+
+
+def address_end(text: str, start: int, end: int) -> int:
+    """The end of the address that the head found at `text[start:end]`; `start` if it is none."""
+    if not CJK.search(text, start, end):
+        return end if end - start >= SHORTEST or PARTS.search(text, start, end) else start
+    if stop := STOPS.search(text, start, end):
+        end = stop.start()
+    if scrap := SCRAP.search(text[start:end]):
+        end = start + scrap.start()
+    end = _with_note(text, start, end)
+    if (where := WHERE.match(text, end)) and not CJK.match(text, where.end()):
+        end = where.end()
+    found = text[start:end]
+    named = PARTS.search(found) is not None
+    return start if (len(found) < SHORTEST or BRANCH.search(found)) and not named else end
+
+
+def _with_note(text: str, start: int, end: int) -> int:
+    """With all of an open parenthesis, or without it."""
+    found = text[start:end]
+    opened = max(map(found.rfind, OPEN))
+    if opened < 0 or any(mark in found[opened:] for mark in CLOSED):
+        return end
+    note = NOTE.match(text, end, end + LONGEST_NOTE)
+    return note.end() if note else start + opened

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from vsr.encoder.addresses import address_end
+
+
+def settled(text: str, found: str) -> str:
+    """What is left of the span `found` of `text`."""
+    start = text.index(found)
+    return text[start : address_end(text, start, start + len(found))]
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "address"),
+    [
+        ("地址在前门大街18号；周边有天坛。", "前门大街18号；周边有天坛", "前门大街18号"),
+        ("地址是新华大街甲252号，然后有公园", "新华大街甲252号，然后", "新华大街甲252号"),
+        ("它在滨河路，旅游局旁。", "滨河路，旅游局", "滨河路，旅游局旁"),
+    ],
+)
+def test_an_address_ends_with_its_sentence_and_without_scraps_of_the_next(
+    text: str, found: str, address: str
+) -> None:
+    assert settled(text, found) == address
+
+
+def test_an_open_parenthesis_is_read_to_its_end_or_left_out() -> None:
+    assert settled("在西大街14号(路口西南)。", "西大街14号(路") == "西大街14号(路口西南)"
+    assert settled("在西大街14号(见图。", "西大街14号(见") == "西大街14号"
+
+
+def test_a_word_of_place_right_after_an_address_belongs_to_it_unless_the_sentence_goes_on() -> None:
+    assert settled("在新建宫门路19号颐和园内。", "新建宫门路19号颐和园") == "新建宫门路19号颐和园内"
+    assert settled("在黄山店村西北3公里处", "黄山店村西北3公里") == "黄山店村西北3公里处"
+    assert settled("去中山路内环方向", "中山路") == "中山路"
+
+
+def test_a_short_run_without_a_word_of_an_address_and_a_branch_of_a_shop_are_none() -> None:
+    assert settled("周边有什刹海", "什刹") == ""
+    assert settled("大酒店(蓝色港湾店)的电话", "(蓝色港湾店)") == ""
+    assert settled("住JW酒店", "JW") == ""
+    assert settled("住南街", "南街") == "南街"
+
+
+def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
+    assert settled("at 12 High Street; then left", "12 High Street; then") == "12 High Street; then"
