@@ -37,6 +37,7 @@ from vsr.training.generate import generated
 from vsr.training.personal import personal, places
 from vsr.training.prepare import prepare
 from vsr.training.quantised import agreement, calibration_batches
+from vsr.training.requests import requests
 from vsr.training.rows import Row, read_rows
 from vsr.training.science import science
 from vsr.training.teach import base_engine, teach
@@ -110,7 +111,7 @@ def _timed(name: str, run: Callable[[], object], console: Console) -> None:
 def _additions(seed: int) -> list[Row]:
     guarded = [*attacks(seed), *concerns(seed), *documents(seed)]
     marked = [*personal(seed), *places(seed)]
-    return [*generated(seed), *science(seed), *asks(seed), *marked, *guarded, *dictionary_rows(seed)]
+    return [*generated(seed), *requests(), *science(seed), *asks(seed), *marked, *guarded, *dictionary_rows(seed)]
 
 
 def _vocabulary(base: Path, work: Path) -> None:

@@ -95,7 +95,7 @@ def thresholds(bundle: Path, work: Path, data: Path, start: Calibration) -> Cali
 
 def feedback_threshold(bundle: Path, rows: Sequence[Row]) -> float:
     """At least one half, and so that few held-out first questions are taken for feedback."""
-    ordinary = [r for r in rows if r.feedback == "NONE" and task_of(r) in ("natural", "generated")]
+    ordinary = [r for r in rows if r.feedback == "NONE" and task_of(r) in ("natural", "generated", "request")]
     readings = read_texts(bundle, [r.text for r in _sample(ordinary, 2000)])
     claims = [1.0 - reading.feedback.get("NONE", 1.0) for reading in readings]
     return max(0.5, _shown(threshold_at(claims, FEEDBACK_TARGET))) if claims else 0.5

@@ -42,7 +42,7 @@ from vsr.training.train import RANK, STAGES, Stage, adapted_network, merged, run
 logger = logging.getLogger(__name__)
 
 JOINT = STAGES[-1]
-OF_DOMAIN = frozenset({"dictionary", "generated", "natural", "exam"})
+OF_DOMAIN = frozenset({"dictionary", "generated", "natural", "request", "exam"})
 TEACHERS = {
     "domain": OF_DOMAIN,
     "jailbreak": frozenset({"guard"}),

@@ -17,12 +17,13 @@ from vsr.training.rows import Row, Span
 NOTHING = -100
 """The label of what is not trained on."""
 
-TASKS = ("dictionary", "generated", "natural", "exam", "guard", "pii", "asks", "feedback")
+TASKS = ("dictionary", "generated", "natural", "request", "exam", "guard", "pii", "asks", "feedback")
 
 LONGEST = {
     "dictionary": 32,
     "generated": 48,
-    "natural": 96,
+    "natural": 126,
+    "request": 126,
     "exam": 80,
     "guard": 126,
     "pii": 126,

@@ -171,17 +171,28 @@ def street(chance: random.Random) -> str:
             (f"{number}-{int(number) + 2}", f"{number}{chance.choice('ABC')}", f"No. {number}")
         )
     way = f"{chance.choice(entries('street names'))} {chance.choice(entries('street kinds'))}"
-    ordinal = f"{chance.randrange(2, 90) * 10 + 4}th {chance.choice(entries('street kinds'))}"
+    ordinal = f"{_ordinal(chance.randrange(1, 90))} {chance.choice(entries('street kinds'))}"
     side = chance.choice(("", "", "", "N ", "South ", "W. ", "East "))
     unit = digits(chance, chance.choice(entries("units"))) if chance.random() < 0.4 else ""
     place = chance.choice(("", "", "", f", {chance.choice(entries('towns'))}", *_town(chance)))
     made = f"{number} {side}{chance.choice((way, way, way, ordinal))}{unit}{place}"
+    if chance.random() < 0.08:
+        made = f"{way}{place}"
+    elif chance.random() < 0.06:
+        made = f"{chance.choice(entries('streets abroad'))} {number}{place}"
     return made.lower() if chance.random() < 0.1 else made
+
+
+def _ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number // 10 == 1 else ending}"
 
 
 def _town(chance: random.Random) -> tuple[str, ...]:
     town, state = chance.choice(entries("towns")), chance.choice(entries("states"))
-    return (f", {town}, {state}", digits(chance, f", {town}, {state} 9####"))
+    whole = digits(chance, f", {town}, {state} 9####")
+    return (f", {town}, {state}", whole, f"{whole}, {chance.choice(('USA', 'United States'))}")
 
 
 def street_zh(chance: random.Random) -> str:
@@ -194,6 +205,8 @@ def street_zh(chance: random.Random) -> str:
     if chance.random() < 0.12:
         tail = chance.choice(("", "往北200米", "西南角"))
         return f"{made}{road}与{chance.choice(entries('roads'))}交叉口{tail}"
+    if chance.random() < 0.15:
+        return (made or district) + _village_zh(chance)
     spot = digits(chance, chance.choice(entries("numbers zh"))).replace("+", str(chance.randrange(1, 900)))
     return made + road + spot + _rest_zh(chance)
 
@@ -212,25 +225,39 @@ def _rest_zh(chance: random.Random) -> str:
     )
 
 
+def _village_zh(chance: random.Random) -> str:
+    """A township, a village, and where from it: an address without a number."""
+    village = chance.choice(entries("villages"))
+    where = digits(chance, chance.choice(("", "", "", "内", "旁", "北#公里处", "西#00米", "村口", "东侧", "南门")))
+    return chance.choice(entries("townships")) + chance.choice(("", village)) + where
+
+
 def name_zh(chance: random.Random) -> str:
     return chance.choice(SURNAMES) + "".join(chance.sample(NAMES, chance.choice((1, 2, 2))))
 
 
 def name_en(chance: random.Random) -> str:
-    return f"{chance.choice(entries('given'))} {chance.choice(entries('family'))}".title()
+    """First and last name, one of them alone, or as lists have it: the last name first, with initials."""
+    given, family = chance.choice(entries("given")).title(), chance.choice(entries("family")).title()
+    initial = chance.choice(string.ascii_uppercase)
+    plain = f"{given} {family}"
+    rare = (f"{given} {initial}. {family}", f"{family} {given}", f"{family} {given} {initial}", f"{family}, {given}")
+    made = chance.choice((*[plain] * 8, *rare, *rare[1:3], given, f"{initial}. {family}"))
+    return made.lower() if chance.random() < 0.04 else made
 
 
 def written(section: str) -> Value:
     """A date or time in a form of a section of `personal.txt`."""
 
     def value(chance: random.Random) -> str:
-        month, day, hour = chance.randrange(1, 13), chance.randrange(4, 21), chance.randrange(1, 11)
+        month, day, hour = chance.randrange(1, 13), chance.randrange(1, 32), chance.randrange(1, 11)
         return chance.choice(entries(section)).format(
             year=chance.randrange(1950, 2030),
             month=month,
             name=MONTHS[month - 1],
             short=MONTHS[month - 1][:3],
             day=day,
+            nth=_ordinal(day),
             week=chance.choice(WEEKDAYS),
             week_zh=chance.choice("一二三四五六日"),
             hour=hour,

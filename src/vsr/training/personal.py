@@ -74,7 +74,7 @@ def words(lang: str, kind: str) -> list[str]:
     return line.removeprefix(f"{kind}: ").split(", ")
 
 
-def personal(seed: int, count: int = 16_000) -> Iterator[Row]:
+def personal(seed: int, count: int = 20_000) -> Iterator[Row]:
     """`count` texts, half of them English: values alone, joined or in sentences and files, or harmless."""
     chance = random.Random(seed)
     shapes, weights = tuple(SHAPES), tuple(weight for weight, _ in SHAPES.values())
@@ -142,6 +142,8 @@ def _value(chance: random.Random, lang: str, slot: str) -> tuple[str, str]:
     """What stands in a slot and its type, empty if it is nobody's."""
     if slot in MOMENTS[lang]:
         return MOMENTS[lang][slot](chance), "DATE_TIME"
+    if slot == "GPE":
+        return chance.choice(entries("towns" if lang == "en" else "cities")), slot
     if slot in PII_TYPES:
         # code and logs are the same in either language, with the types of both
         return (VALUES[lang].get(slot) or VALUES["en"].get(slot) or VALUES["zh"][slot])(chance), slot

@@ -44,6 +44,7 @@ LORA_MODULES = (
     "intermediate.dense",
     "output.dense",
 )
+GUARD_TASKS = ("guard", "request")
 GUARD_WEIGHT_OF_OTHER_TASKS = 0.1
 """Domain questions are benign too, but there are so many of them that they would drown the guard's own."""
 FEEDBACK_WEIGHT_OF_OTHER_TASKS = 0.1
@@ -78,11 +79,12 @@ STAGES = (
             "dictionary": 10_000,
             "generated": 40_000,
             "natural": 46_000,
-            "exam": 76_000,
-            "guard": 60_000,
-            "pii": 46_000,
+            "request": 8_000,
+            "exam": 88_000,
+            "guard": 68_000,
+            "pii": 50_000,
             "asks": 4_000,
-            "feedback": 8_000,
+            "feedback": 10_000,
         },
         rate=1e-3,
         embedding_rate=1e-3,
@@ -254,7 +256,9 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
         mask=torch.from_numpy((ids != 0).astype(np.int64)),
         domain=torch.tensor([e.domain for e in part]),
         jailbreak=torch.tensor([e.jailbreak for e in part]),
-        guard_weight=torch.tensor([1.0 if e.task == "guard" else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]),
+        guard_weight=torch.tensor(
+            [1.0 if e.task in GUARD_TASKS else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]
+        ),
         fact_check=torch.tensor([e.fact_check for e in part]),
         feedback=torch.tensor([e.feedback for e in part]),
         feedback_weight=torch.tensor(
@@ -305,10 +309,10 @@ def pii_loss(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def embedding_loss(embedding: Tensor, batch: Batch) -> Tensor:
-    """Twice the cosine distance to the anchor, plus a tenth of a softmax over the batch's anchors."""
+    """Four times the cosine distance to the anchor, plus a tenth of a softmax over the batch's anchors."""
     if not batch.anchored.any():
         return embedding.sum() * 0.0
     mine, theirs = embedding[batch.anchored], batch.anchors[batch.anchored]
     distance = (1.0 - (mine * theirs).sum(dim=1)).sum()
     contrast = functional.cross_entropy(mine @ theirs.T / 0.05, torch.arange(len(mine)), reduction="sum")
-    return 2.0 * distance + 0.1 * contrast
+    return 4.0 * distance + 0.1 * contrast
