@@ -174,6 +174,32 @@ async def test_requests_that_wait_together_share_a_batch(encoder: Encoder, backe
     assert [rows for rows, _ in backend.calls] == [1, 2]
 
 
+async def test_a_request_goes_on_over_several_lanes_and_is_put_together_in_order(bundle: Bundle) -> None:
+    passages = [passage(FILLER * 400 + "attack bypass john smith")]
+    alone, beside = Encoder(bundle, MarkBackend()), Encoder(bundle, MarkBackend(lanes=3))
+    try:
+        expected = await alone.read(passages, [0])
+        readings = await beside.read(passages, [0])
+    finally:
+        await alone.aclose()
+        await beside.aclose()
+    assert (readings.jailbreak, readings.entities) == (expected.jailbreak, expected.entities)
+    assert readings.domain == expected.domain
+
+
+async def test_while_a_lane_computes_the_next_goes_on(bundle: Bundle) -> None:
+    backend = MarkBackend(lanes=2)
+    encoder = Encoder(bundle, backend)
+    first = await held_up(encoder, backend)
+    backend.entered.clear()
+    others = [asyncio.create_task(encoder.read([passage(f"a {word}")], [0])) for word in "abcdefgh"]
+    await asyncio.to_thread(backend.entered.wait, 30)
+    assert backend.calls == [(1, 4), (8, 4)]
+    backend.gate.set()
+    await asyncio.gather(first, *others)
+    await encoder.aclose()
+
+
 async def test_a_full_queue_refuses_while_admitted_requests_finish(
     encoder: Encoder, backend: MarkBackend
 ) -> None:

@@ -31,8 +31,8 @@ def job(loop: asyncio.AbstractEventLoop, *lengths: int) -> Job:
     return Job(windows, loop.create_future())
 
 
-def schedule(*jobs: Job, limit: int = 1_000_000) -> Schedule:
-    made = Schedule(limit, LONG, sizes)
+def schedule(*jobs: Job, limit: int = 1_000_000, lanes: int = 1) -> Schedule:
+    made = Schedule(limit, LONG, sizes, lanes)
     for one in jobs:
         made.add(one)
     return made
@@ -166,3 +166,59 @@ def test_a_request_that_left_is_not_read(loop: asyncio.AbstractEventLoop) -> Non
     made = schedule(gone, there)
     made.leave(gone)
     assert drained(made) == [[there]]
+
+
+def full(made: Schedule) -> list[Job]:
+    batch = made.take_full()
+    return [row.job for row in batch.rows] if batch else []
+
+
+def test_a_further_lane_takes_full_batches_only(loop: asyncio.AbstractEventLoop) -> None:
+    long = job(loop, *[FULL] * 20)
+    made = schedule(long, job(loop, 10), lanes=2)
+    assert [len(full(made)) for _ in range(3)] == [8, 8, 0]
+    assert not made.has_full()
+    assert sum(map(len, drained(made))) == 5
+
+
+def test_short_requests_make_a_full_batch_together(loop: asyncio.AbstractEventLoop) -> None:
+    made = schedule(*(job(loop, 10) for _ in range(7)), lanes=2)
+    assert not made.has_full()
+    made.add(job(loop, 12))
+    assert len(full(made)) == 8
+
+
+def test_while_short_requests_come_the_first_lane_leaves_long_ones_to_the_others(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    long = job(loop, *[FULL] * 17)
+    made = schedule(long, lanes=2)
+    short = job(loop, 10)
+    made.add(short)
+    assert full(made) == [long] * 8
+    assert taken(made) == [short]
+    assert made.take() is None
+    assert full(made) == [long] * 8
+    assert taken(made) == [long]  # one window fills no batch
+
+
+def test_a_long_request_is_read_on_all_lanes_once_no_short_ones_come(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    long = job(loop, *[FULL] * (8 * SMALL_BATCHES + 16))
+    made = schedule(long, lanes=2)
+    made.add(job(loop, 10))
+    made.take()
+    for _ in range(SMALL_BATCHES):
+        assert full(made) == [long] * 8
+    assert taken(made) == [long] * 8
+    assert full(made) == [long] * 8
+
+
+def test_windows_of_a_request_that_left_make_no_full_batch(loop: asyncio.AbstractEventLoop) -> None:
+    gone = job(loop, *[FULL] * 9)
+    made = schedule(gone, lanes=2)
+    made.take_full()
+    made.leave(gone)
+    assert not made.has_full()
+    assert made.take_full() is None

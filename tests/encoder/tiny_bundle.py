@@ -59,7 +59,8 @@ class MarkBackend:
     """Answers by the words it sees. `calls` holds the shape of each batch. Closing `gate` holds the
     next batch up, `entered` is set when one arrived; `failing` makes it raise."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes = lanes
         self.calls: list[tuple[int, int]] = []
         self.lengths: list[list[int]] = []
         self.gate = threading.Event()
@@ -73,7 +74,7 @@ class MarkBackend:
     def warm_up(self, rows: int, width: int) -> None:
         pass
 
-    def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
+    def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
         self.calls.append((ids.shape[0], ids.shape[1]))
         self.lengths.append(mask.sum(axis=1).tolist())
         self.entered.set()

@@ -34,15 +34,21 @@ class HeadOutputs:
 
 
 class Backend(Protocol):
-    """Called from one thread at a time."""
+    """Computes on one or more lanes side by side; each is called from one thread at a time."""
+
+    @property
+    def lanes(self) -> int:
+        """Lane 0 takes batches of any size, with all cores; the others full ones only, with their share."""
+        ...
 
     def sizes(self, width: int) -> Sequence[int]:
         """How many windows of up to this width it takes in one call, ascending from 1."""
         ...
 
-    def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
+    def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
         """`ids` and `mask` have shape (b, t), with b one of `sizes`; the mask is 0 over padding. The arrays
-        returned belong to the backend and hold until the next call; they may be padded to more tokens."""
+        returned belong to the backend and hold until the lane's next call; they may be padded to more
+        tokens."""
         ...
 
     def warm_up(self, rows: int, width: int) -> None:

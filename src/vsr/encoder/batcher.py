@@ -1,8 +1,8 @@
-"""Reads windows of all requests in micro-batches, on one thread that does nothing else.
+"""Reads windows of all requests in micro-batches, on a thread for each lane of the backend.
 
-The thread takes whatever waits as soon as it is free; it never waits for a batch to fill. Requests
-come from one event loop, whose callers may give up at any time. What to read next is `schedule`'s
-choice, what the numbers mean is `heads`'s.
+The first takes whatever waits as soon as it is free; it never waits for a batch to fill. The others help
+when there are full batches. Requests come from one event loop, whose callers may give up at any time.
+What to read next is `schedule`'s choice, what the numbers mean is `heads`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 
 import numpy as np
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 class EncoderStats:
     """Counters since the start. invocations: reads that needed the graph; windows: asked for by reads;
     memo_hits: of them, known; batch_windows and batch_tokens: what went through the graph, padding
-    included; graph_seconds: time spent in it."""
+    included; graph_seconds: time spent in it, on all lanes."""
 
     reads: int = 0
     invocations: int = 0
@@ -65,10 +65,15 @@ class Batcher:
         self._schedule = schedule
         self._stats = stats
         self._loop = asyncio.get_running_loop()
-        self._wake = Condition()
+        self._lock = Lock()
+        self._first, self._others = Condition(self._lock), Condition(self._lock)
         self._closed = False
-        self._thread = Thread(target=self._serve, name="vsr-encoder", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._serve, args=(lane,), name=f"vsr-encoder-{lane}", daemon=True)
+            for lane in range(backend.lanes)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def queued_tokens(self) -> int:
@@ -78,42 +83,51 @@ class Batcher:
         """Readings of all windows. Raises Overloaded at once if the queue is full, EncoderFailed if
         inference fails. A cancelled call leaves the queue."""
         job = Job(windows, self._loop.create_future())
-        with self._wake:
+        with self._lock:
             if self._closed:
                 raise EncoderFailed("the encoder is closed")
             self._schedule.add(job)
-            self._wake.notify()
+            self._first.notify()
+            if self._schedule.has_full():
+                self._others.notify()
         try:
             return await job.future
         finally:
-            with self._wake:
+            with self._lock:
                 self._schedule.leave(job)
 
     async def aclose(self) -> None:
-        """Ends the thread after its current batch; whoever waits gets EncoderFailed."""
-        with self._wake:
+        """Ends the threads after their current batches; whoever waits gets EncoderFailed."""
+        with self._lock:
             self._closed = True
             waiting = self._schedule.jobs()
-            self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
+            self._first.notify()
+            self._others.notify_all()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
         _fail(waiting, EncoderFailed("the encoder is closed"))
 
-    def _serve(self) -> None:
-        while (batch := self._next()) is not None:
-            self._run(batch)
+    def _serve(self, lane: int) -> None:
+        while (batch := self._next(lane)) is not None:
+            self._run(batch, lane)
 
-    def _next(self) -> Batch | None:
-        with self._wake:
+    def _next(self, lane: int) -> Batch | None:
+        take, wake = (self._schedule.take_full, self._others) if lane else (self._schedule.take, self._first)
+        with self._lock:
             while not self._closed:
-                batch = self._schedule.take()
+                batch = take()
                 if batch is not None:
+                    if lane:
+                        self._first.notify()  # what was left to the others may be its own now
+                    if self._schedule.has_full():
+                        self._others.notify()
                     return batch
-                self._wake.wait()
+                wake.wait()
             return None
 
-    def _run(self, batch: Batch) -> None:
+    def _run(self, batch: Batch, lane: int) -> None:
         try:
-            readings = self._infer(batch)
+            readings = self._infer(batch, lane)
         except Exception as error:  # noqa: BLE001 - whatever it raises, the requests must hear of it
             # the message of an engine could quote its input, so only its type is told
             logger.error("inference failed: %s", type(error).__name__)
@@ -127,14 +141,16 @@ class Batcher:
         if finished:
             self._tell(partial(_finish, finished))
 
-    def _infer(self, batch: Batch) -> list[WindowReading]:
+    def _infer(self, batch: Batch, lane: int) -> list[WindowReading]:
         ids, mask = pad([row.ids for row in batch.rows], batch.width, self._tokenizer)
         begun = time.perf_counter()
-        outputs = self._backend.infer(ids, mask)
-        self._stats.graph_seconds += time.perf_counter() - begun
-        self._stats.batches += 1
-        self._stats.batch_windows += len(batch.rows)
-        self._stats.batch_tokens += ids.size
+        outputs = self._backend.infer(ids, mask, lane)
+        spent = time.perf_counter() - begun
+        with self._lock:
+            self._stats.graph_seconds += spent
+            self._stats.batches += 1
+            self._stats.batch_windows += len(batch.rows)
+            self._stats.batch_tokens += ids.size
         return self._heads.read(outputs, [len(row.ids) for row in batch.rows])
 
     def _tell(self, news: Callable[[], None]) -> None:

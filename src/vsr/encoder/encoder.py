@@ -63,7 +63,7 @@ class Encoder:
             self._tokenizer,
             HeadReader(bundle.manifest.heads),
             self._memo,
-            Schedule(queue_tokens, LONG_TOKENS, backend.sizes),
+            Schedule(queue_tokens, LONG_TOKENS, backend.sizes, backend.lanes),
             self.stats,
         )
 

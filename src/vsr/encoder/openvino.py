@@ -4,10 +4,15 @@ A graph of dynamic shape prepares itself anew whenever the shape changes, which 
 text's inference, and even without a change it is an eighth slower. So there are only graphs of fixed
 shape, for single windows and for small batches. Each holds tens of MB, so they are few, and what fits
 none exactly is padded.
+
+A window alone is computed by all cores together, which is quickest for who waits for it. Batches are
+computed side by side, each on a lane of its own: cores that work apart do not wait for one another at
+every layer.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,10 +30,13 @@ from vsr.errors import BundleError
 INPUTS = ("input_ids", "attention_mask")
 HEADS = ("domain", "jailbreak", "pii", "embedding")
 TOKENS = (TYPES, PROBABILITIES, BEGINS)
-BATCH_ROWS = 4
-"""Rows of a batch graph; larger ones are hardly quicker per token."""
-NARROWEST_BATCH = 68
-"""Narrower windows are read one by one, which is quicker than padding them to this width."""
+BATCH_ROWS = {68: 4, 136: 2}
+"""Rows of a batch graph by its width; larger ones are hardly quicker per token. Narrower windows are read
+one by one."""
+WIDE_ROWS = 2
+"""Rows of a batch of windows of another width than these."""
+MOST_LANES = 4
+"""Each lane of a graph holds tens of MB."""
 
 
 class OpenVINOBackend:
@@ -36,51 +44,65 @@ class OpenVINOBackend:
 
     def __init__(self, graph: Path, tokens: int, heads: Heads, threads: int | None = None) -> None:
         core = ov.Core()
+        threads = threads or _cores()
+        self.lanes = min(threads, MOST_LANES)
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
             # what is not int8 stays float32: bf16, the default where it exists, moves the calibrated
             # probabilities from one processor to the next
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
         asks = tuple(heads.asks)
         model = _read(core, graph, (*HEADS, *asks))
         add_likeliest(model, heads.pii)
         full = tokens + SPECIALS
         widths = [*(known for known in WIDTHS if known < full), full]
         shapes = [(1, known) for known in widths]
-        shapes += [(BATCH_ROWS, known) for known in widths if known >= NARROWEST_BATCH]
+        shapes += [(_rows(known), known) for known in widths if known >= min(BATCH_ROWS)]
 
-        def compile_for(shape: tuple[int, int]) -> _Graph:
+        def compile_for(shape: tuple[int, int]) -> list[_Graph]:
             variant = model.clone()
             variant.reshape({name: list(shape) for name in INPUTS})
-            return _Graph(core.compile_model(variant, "CPU", settings).create_infer_request(), shape, asks)
+            lanes = 1 if shape[0] == 1 else self.lanes
+            compiled = core.compile_model(variant, "CPU", {**settings, "NUM_STREAMS": lanes})
+            return [_Graph(compiled.create_infer_request(), shape, asks) for _ in range(lanes)]
 
         with ThreadPoolExecutor(2) as pool:
             graphs = list(pool.map(compile_for, shapes))
-        self._single = graphs[: len(widths)]
-        self._batch = {graph.width: graph for graph in graphs[len(widths) :]}
+        self._single = [graph for graph, *_ in graphs[: len(widths)]]
+        self._batch = {lanes[0].width: lanes for lanes in graphs[len(widths) :]}
 
     def sizes(self, width: int) -> tuple[int, ...]:
         narrower = (graph.width for graph in self._single if width <= graph.width)
-        return (1, BATCH_ROWS) if next(narrower, self._single[-1].width) in self._batch else (1,)
+        batch = self._batch.get(next(narrower, self._single[-1].width))
+        return (1, batch[0].rows) if batch else (1,)
 
-    def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
+    def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
         single = self._fitting(ids.shape[1])
-        return (single if len(ids) == 1 else self._batch[single.width]).run(ids, mask)
+        return (single if len(ids) == 1 else self._batch[single.width][lane]).run(ids, mask)
 
     def warm_up(self, rows: int, width: int) -> None:
-        """Lets the graph touch its memory."""
+        """Lets the graphs touch their memory."""
         blank = np.ones((rows, width), dtype=np.int64)
-        self.infer(blank, blank)
+        for lane in range(self.lanes if rows > 1 else 1):
+            self.infer(blank, blank, lane)
 
     def _fitting(self, width: int) -> _Graph:
         for graph in self._single:
             if width <= graph.width:
                 return graph
         raise ValueError(f"a window of {width} tokens, the graph takes {self._single[-1].width}")
+
+
+def _rows(width: int) -> int:
+    return BATCH_ROWS.get(width, WIDE_ROWS)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    known = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(known(0)) if known else os.cpu_count() or 1
 
 
 class _Graph:

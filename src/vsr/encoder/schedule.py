@@ -4,13 +4,15 @@ length from one or more jobs.
 The leader of a batch is in turn the job with the least left and the job that has waited longest. Between
 short and long ones the turns are strict: a short request waits for one batch of a long one, however many
 of these there are, and a long one gets every second batch however many short ones come. While short ones
-come, the batches of long ones are single windows. Plain data, no threads and no clock; `batcher` does the
-locking.
+come, the batches of long ones are single windows; or they are left to the other lanes, where there are
+some, so that the first one is free for the short. Plain data, no threads and no clock; `batcher` does
+the locking.
 """
 
 from __future__ import annotations
 
 from asyncio import Future
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +59,10 @@ class Job:
     def waiting(self, width: int) -> int:
         return len(self._pending.get(width, ()))
 
+    def left(self) -> Counter[int]:
+        """How many windows wait, by padded width."""
+        return Counter({width: len(rows) for width, rows in self._pending.items()})
+
     def take(self, width: int, count: int) -> list[tuple[WindowKey, Ints]]:
         rows = self._pending.get(width, [])
         taken = rows[:count]
@@ -91,12 +97,20 @@ class Batch:
 class Schedule:
     """Jobs that wait, bounded by their tokens."""
 
-    def __init__(self, limit_tokens: int, long_tokens: int, sizes: Callable[[int], Sequence[int]]) -> None:
-        """sizes: how many windows of a width make a batch, ascending from 1."""
+    def __init__(
+        self,
+        limit_tokens: int,
+        long_tokens: int,
+        sizes: Callable[[int], Sequence[int]],
+        lanes: int = 1,
+    ) -> None:
+        """sizes: how many windows of a width make a batch, ascending from 1. lanes: how many take batches."""
         self._limit = limit_tokens
         self._long_tokens = long_tokens
         self._sizes = sizes
+        self._lanes = lanes
         self._waiting: dict[Job, None] = {}
+        self._windows: Counter[int] = Counter()
         self._oldest_next = False
         self._long_before = False
         self._small = 0
@@ -113,10 +127,13 @@ class Schedule:
         job.charge = charge
         self.held_tokens += charge
         self._waiting[job] = None
+        self._windows.update(job.left())
 
     def leave(self, job: Job) -> None:
         """The job is finished, failed or given up. Its windows that wait are not read any more."""
-        self._waiting.pop(job, None)
+        if job in self._waiting:
+            del self._waiting[job]
+            self._windows.subtract(job.left())
         self.held_tokens -= job.charge
         job.charge = 0
 
@@ -124,10 +141,11 @@ class Schedule:
         return tuple(self._waiting)
 
     def take(self) -> Batch | None:
-        """The next batch, None if nothing waits."""
-        if not self._waiting:
+        """The next batch for the first lane, None if nothing waits for it."""
+        waiting = self._of_first_lane()
+        if not waiting:
             return None
-        leader = self._leader()
+        leader = self._leader(waiting)
         width = leader.width
         sizes = self._sizes(width)
         shares = self._shares(leader, width, sizes[-1])
@@ -136,16 +154,48 @@ class Schedule:
         if self._small and self._is_long(leader):
             self._small -= 1
             wanted = 1
+        return self._batch(shares, width, wanted)
+
+    def take_full(self) -> Batch | None:
+        """A batch of the largest size for a further lane, None if no windows of one width make one. The
+        longest request leads: the short ones have the first lane."""
+        if not self.has_full():
+            return None
+        for leader in sorted(self._waiting, key=lambda job: -job.tokens):
+            width = leader.width
+            shares = self._shares(leader, width, self._sizes(width)[-1])
+            count = sum(count for _, count in shares)
+            if 1 < count == self._sizes(width)[-1]:
+                self._small -= bool(self._small) and self._is_long(leader)
+                return self._batch(shares, width, count)
+        return None
+
+    def has_full(self) -> bool:
+        """Whether a batch of the largest size may wait."""
+        return any(1 < self._sizes(width)[-1] <= count for width, count in self._windows.items())
+
+    def _of_first_lane(self) -> Sequence[Job]:
+        """All jobs; while short ones come, without the windows of long ones that other lanes can take."""
+        if self._lanes == 1 or not self._small:
+            return tuple(self._waiting)
+        return [job for job in self._waiting if not (self._is_long(job) and self._fills(job))]
+
+    def _fills(self, job: Job) -> bool:
+        full = self._sizes(job.width)[-1]
+        return 1 < full <= job.waiting(job.width)
+
+    def _batch(self, shares: Sequence[tuple[Job, int]], width: int, wanted: int) -> Batch:
         rows: list[Row] = []
         for job, _ in shares:
             rows += (Row(job, key, ids) for key, ids in job.take(width, wanted - len(rows)))
             if not job.width:
                 self._waiting.pop(job)
+        self._windows[width] -= len(rows)
         return Batch(tuple(rows))
 
-    def _leader(self) -> Job:
-        oldest = next(iter(self._waiting))
-        shortest = min(self._waiting, key=lambda job: job.tokens)
+    def _leader(self, waiting: Sequence[Job]) -> Job:
+        oldest = waiting[0]
+        shortest = min(waiting, key=lambda job: job.tokens)
         if self._is_long(oldest) and not self._is_long(shortest):
             self._oldest_next = not self._long_before
         elif oldest is not shortest:

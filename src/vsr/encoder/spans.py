@@ -68,12 +68,12 @@ def find_spans(
         run.append(word)
     if run:
         spans += _span(text, run, thresholds)
-    return [span for before, span in pairwise((None, *spans)) if not _inside(span, before)]
+    return spans[:1] + [span for before, span in pairwise(spans) if not _inside(span, before)]
 
 
-def _inside(span: Span, before: Span | None) -> bool:
+def _inside(span: Span, before: Span) -> bool:
     """Whether the span before was found to reach over it."""
-    return before is not None and span.start < before.end and span.type == before.type
+    return span.start < before.end and span.type == before.type
 
 
 def join_types(parts: Sequence[TokenTypes]) -> TokenTypes:

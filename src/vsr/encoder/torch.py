@@ -64,10 +64,14 @@ class TorchBackend:
         if missing:
             raise BundleError(f"{WEIGHTS} has no head named {missing[0]}")
 
+    @property
+    def lanes(self) -> int:
+        return 1  # the device is one, and its batches are large
+
     def sizes(self, width: int) -> tuple[int, ...]:
         return tuple(rows for rows in ROWS if rows == 1 or rows * width <= BATCH_TOKENS)
 
-    def infer(self, ids: Ids, mask: Ids) -> HeadOutputs:
+    def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
         with torch.inference_mode():
             # nothing is masked in an unpadded batch, and attention without a mask is quicker
             padding = None if mask.all() else self._tensor(mask)

@@ -111,7 +111,15 @@ def _timed(name: str, run: Callable[[], object], console: Console) -> None:
 def _additions(seed: int) -> list[Row]:
     guarded = [*attacks(seed), *concerns(seed), *documents(seed)]
     marked = [*personal(seed), *places(seed)]
-    return [*generated(seed), *requests(), *science(seed), *asks(seed), *marked, *guarded, *dictionary_rows(seed)]
+    return [
+        *generated(seed),
+        *requests(),
+        *science(seed),
+        *asks(seed),
+        *marked,
+        *guarded,
+        *dictionary_rows(seed),
+    ]
 
 
 def _vocabulary(base: Path, work: Path) -> None:

@@ -228,7 +228,9 @@ def _rest_zh(chance: random.Random) -> str:
 def _village_zh(chance: random.Random) -> str:
     """A township, a village, and where from it: an address without a number."""
     village = chance.choice(entries("villages"))
-    where = digits(chance, chance.choice(("", "", "", "内", "旁", "北#公里处", "西#00米", "村口", "东侧", "南门")))
+    where = digits(
+        chance, chance.choice(("", "", "", "内", "旁", "北#公里处", "西#00米", "村口", "东侧", "南门"))
+    )
     return chance.choice(entries("townships")) + chance.choice(("", village)) + where
 
 
@@ -241,7 +243,12 @@ def name_en(chance: random.Random) -> str:
     given, family = chance.choice(entries("given")).title(), chance.choice(entries("family")).title()
     initial = chance.choice(string.ascii_uppercase)
     plain = f"{given} {family}"
-    rare = (f"{given} {initial}. {family}", f"{family} {given}", f"{family} {given} {initial}", f"{family}, {given}")
+    rare = (
+        f"{given} {initial}. {family}",
+        f"{family} {given}",
+        f"{family} {given} {initial}",
+        f"{family}, {given}",
+    )
     made = chance.choice((*[plain] * 8, *rare, *rare[1:3], given, f"{initial}. {family}"))
     return made.lower() if chance.random() < 0.04 else made
 
