@@ -28,6 +28,9 @@ DOMAINS = ("math", "law", "other")
 class ScriptedBundle:
     digest = "scripted"
 
+    def guarded_windows(self, readings: Readings) -> int:
+        return len(readings.jailbreak)
+
     def jailbreak_threshold(self, role: str, windows: int) -> float:
         return 0.9 if role == "system" else 0.8
 

@@ -165,8 +165,8 @@ def _find_all(passages: Sequence[Passage]) -> list[Entity]:
 def _operating_points(encoder: Encoder | None, readings: Readings | None) -> dict[str, float]:
     if encoder is None or readings is None:
         return {}
-    windows = max(1, sum(not window.beside for window in readings.jailbreak))
     bundle = encoder.bundle
+    windows = bundle.guarded_windows(readings)
     return {
         "any": bundle.jailbreak_threshold("any", windows),
         "system": bundle.jailbreak_threshold("system", windows),

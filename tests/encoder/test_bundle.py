@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.encoder.tiny_bundle import read_manifest, write_manifest
+from tests.encoder.tiny_bundle import STRIDE, read_manifest, write_manifest
 from vsr.encoder.bundle import Bundle, default_bundle_path, load_bundle
+from vsr.encoder.windows import cover
 from vsr.errors import BundleError
+from vsr.facts import Coverage, Readings, WindowRisk
 
 
 def refusal(path: Path) -> str:
@@ -70,6 +72,20 @@ def test_the_threshold_grows_with_the_number_of_windows(
     bundle: Bundle, windows: int, threshold: float
 ) -> None:
     assert bundle.jailbreak_threshold("any", windows) == threshold
+
+
+@pytest.mark.parametrize(("messages", "tokens", "windows"), [(7, 12, 1), (1, 4 * STRIDE, 4), (0, 0, 1)])
+def test_many_short_messages_are_no_longer_to_the_guard_than_one_text_of_their_tokens(
+    bundle: Bundle, messages: int, tokens: int, windows: int
+) -> None:
+    of_passages = cover(tokens, bundle.manifest.windows) if messages == 1 else range(2 * messages)
+    risks = tuple(WindowRisk(0, 0.1) for _ in of_passages)
+    assert bundle.guarded_windows(Readings(jailbreak=risks, coverage=Coverage(tokens))) == windows
+
+
+def test_what_is_decoded_beside_a_text_makes_it_no_longer(bundle: Bundle) -> None:
+    risks = (WindowRisk(0, 0.1), WindowRisk(0, 0.1, beside=True))
+    assert bundle.guarded_windows(Readings(jailbreak=risks, coverage=Coverage(4 * STRIDE))) == 1
 
 
 def test_a_system_prompt_has_an_operating_point_of_its_own(bundle: Bundle) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.encoder.manifest import Manifest, parse_manifest
+from vsr.encoder.windows import cover
 from vsr.errors import BundleError
+from vsr.facts import Readings
 
 MANIFEST = "vsr.json"
 GRAPH = "openvino_model.xml"
@@ -44,6 +46,12 @@ class Bundle:
     @property
     def tokenizer_path(self) -> Path:
         return self.path / TOKENIZER
+
+    def guarded_windows(self, readings: Readings) -> int:
+        """How long a request is to the guard: as many windows as its tokens would fill in one text. Short
+        messages and the bridges between them are windows, but no more text to be wrong about."""
+        tokens = len(cover(readings.coverage.tokens, self.manifest.windows))
+        return max(1, min(tokens, sum(not window.beside for window in readings.jailbreak)))
 
     def jailbreak_threshold(self, role: Literal["any", "system"], windows: int) -> float:
         """What the maximum risk over `windows` windows is held against.

@@ -34,7 +34,7 @@ HARD_TARGET = 0.05
 FEEDBACK_TARGET = 0.02
 """So many ordinary first questions may be taken for feedback."""
 HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
-LENGTHS = ((2, 400), (8, 300), (64, 100), (350, 24))
+LENGTHS = ((2, 400), (4, 400), (8, 300), (16, 160), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
 FEWEST_TEXTS = 20
 """A source with fewer held-out texts makes no long ones."""
@@ -105,8 +105,8 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     """Thresholds that grow with the number of windows; system prompts have their own."""
     # what was written to look like an attack would set the rate by how much of it was written
     benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
-    hard = [r.text for r in benign if any(kind in r.stratum for kind in HARD_KINDS)]
     of_people = [r for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
+    hard = [r.text for r in benign if r not in of_people and "system_prompt" not in r.stratum]
     ordinary = [*_sample([r.text for r in of_people], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
@@ -175,15 +175,17 @@ def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
 
 def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> list[str]:
     """Benign texts of about `windows` windows each, joined from shorter ones of one source: a text of
-    unrelated prompts is a document with orders in it, which is what an attack in a document looks like."""
+    unrelated prompts is a document with orders in it, which is what an attack in a document looks like.
+    Sources by the square root of their size, as in training."""
     chance = random.Random(seed)
     by_source: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row.text)
     sources = [texts for texts in by_source.values() if len(texts) >= FEWEST_TEXTS]
+    weights = [len(texts) ** 0.5 for texts in sources]
     made = []
     for _ in range(count):
-        texts = chance.choice(sources)
+        texts = chance.choices(sources, weights)[0]
         parts: list[str] = []
         while sum(map(_tokens, parts)) < windows * WINDOW_STRIDE - 60:
             parts.append(chance.choice(texts))
