@@ -2,7 +2,8 @@
 
 Reads `*_train*.jsonl` (and texts of what is reported on, only to leave out what stands in both), adds the
 generated prompts and the dictionary, and writes `train.jsonl` and `held.jsonl`: a twentieth of the
-groups is held out for calibration. Dev files are never trained on.
+groups is held out for calibration. Near duplicates are one group, and labels that contradict one another
+within them are repaired. Dev files are never trained on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.training.asks import fact_need, no_feedback
+from vsr.training.clusters import clusters, grouped, repaired
 from vsr.training.labels import PII_TYPES
 from vsr.training.notation import rewritten
 from vsr.training.rows import Row, Span, write_rows
@@ -51,17 +53,26 @@ HELD_SHARE = 20
 
 @dataclass(slots=True)
 class Report:
-    """What preparing kept and left out, by source."""
+    """What preparing kept, left out and relabelled, by source."""
 
     dropped: Counter[tuple[str, str]]
     kept: Counter[str]
     licenses: dict[str, str]
+    relabelled: Counter[tuple[str, str, str]]
 
     def as_dict(self) -> dict[str, Any]:
         reasons: dict[str, dict[str, int]] = {}
         for (reason, source), count in sorted(self.dropped.items()):
             reasons.setdefault(reason, {})[source] = count
-        return {"kept": dict(sorted(self.kept.items())), "licenses": self.licenses, "dropped": reasons}
+        changes: dict[str, dict[str, int]] = {}
+        for (source, before, after), count in sorted(self.relabelled.items()):
+            changes.setdefault(source, {})[f"{before} -> {after or 'none'}"] = count
+        return {
+            "kept": dict(sorted(self.kept.items())),
+            "licenses": self.licenses,
+            "dropped": reasons,
+            "relabelled": changes,
+        }
 
 
 def permitted(license: str) -> bool:
@@ -82,10 +93,10 @@ def opening(text: str) -> str:
 def prepare(data: Path, out: Path, additions: Iterable[Row], reported: Iterable[Path] = ()) -> Report:
     """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text. reported: files of more texts
     that are reported on."""
-    report = Report(Counter(), Counter(), {})
+    report = Report(Counter(), Counter(), {}, Counter())
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
     every = map(_with_ask, [*read_all(data), *additions])
-    rows = list(_unique(_allowed(every, report), forbidden, report))
+    rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
     held = [row for row in rows if is_held(row.group)]
     write_rows(out / "train.jsonl", (row for row in rows if not is_held(row.group)))
     write_rows(out / "held.jsonl", held)
@@ -177,6 +188,20 @@ def _allowed(rows: Iterable[Row], report: Report) -> Iterator[Row]:
             report.dropped["licence", row.source] += 1
 
 
+def _clustered(rows: Iterable[Row], report: Report) -> Iterator[Row]:
+    """Rows that people wrote, near duplicates as one group and under one label, and all others."""
+    of_people: list[Row] = []
+    for row in rows:
+        if row.group.startswith("text:"):
+            of_people.append(row)
+        else:
+            yield row
+    numbers = clusters([row.text for row in of_people])
+    made = repaired(grouped(of_people, numbers), numbers)
+    report.relabelled.update(made.changed)
+    yield from made.rows
+
+
 def _unique(rows: Iterable[Row], forbidden: set[str], report: Report) -> Iterator[Row]:
     """One row per text; rows of the same text that know different things are joined."""
     kept: dict[str, Row] = {}
@@ -188,11 +213,25 @@ def _unique(rows: Iterable[Row], forbidden: set[str], report: Report) -> Iterato
             report.dropped["empty or in a dev file", row.source] += 1
         elif same not in kept:
             kept[same] = row
+        elif _contradict(kept[same], row):
+            report.relabelled[row.source, row.jailbreak or "", ""] += 1
+            kept[same] = _guarded(kept[same], row)
         elif (joined := _joined(kept[same], row)) is None:
             report.dropped["duplicate", row.source] += 1
         else:
             kept[same] = joined
     yield from kept.values()
+
+
+def _contradict(first: Row, second: Row) -> bool:
+    return {first.jailbreak, second.jailbreak} == {"benign", "jailbreak"}
+
+
+def _guarded(first: Row, second: Row) -> Row:
+    """`first` with the guard's own label: that of a domain is only taken for granted. None if both are."""
+    if first.domain and not second.domain:
+        return replace(first, jailbreak=second.jailbreak)
+    return first if second.domain and not first.domain else replace(first, jailbreak=None)
 
 
 def _joined(first: Row, second: Row) -> Row | None:
