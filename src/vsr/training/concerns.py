@@ -47,7 +47,6 @@ def _text(chance: random.Random, parts: Book, template: Template) -> str:
 def _row(lang: str, template: Template, text: str) -> Row:
     return Row(
         text=text,
-        # no name of a generated attack: the guard's operating points are fitted on these rows too
         source=f"generated-concern-{lang}",
         license="own",
         group=f"concern:{template.name}",
