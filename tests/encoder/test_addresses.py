@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vsr.encoder.addresses import address_end
+from vsr.encoder.addresses import address_end, address_ranges
 
 
 def settled(text: str, found: str) -> str:
@@ -45,3 +45,9 @@ def test_a_short_run_without_a_word_of_an_address_and_a_branch_of_a_shop_are_non
 
 def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
     assert settled("at 12 High Street; then left", "12 High Street; then") == "12 High Street; then"
+
+
+def test_an_address_after_a_line_break_is_not_lost_but_the_next_sentence_is_none() -> None:
+    text = "北京市海淀区\n中关村大街1号；周边有天坛和故宫"
+    found = [text[start:end] for start, end in address_ranges(text, 0, len(text))]
+    assert found == ["北京市海淀区", "中关村大街1号"]

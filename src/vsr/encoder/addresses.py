@@ -7,6 +7,7 @@ Rules of spelling only: whether something is an address is the head's to say.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from vsr.encoder.tokens import CJK
 
@@ -22,6 +23,21 @@ LONGEST_NOTE = 20
 """Characters of a parenthesis that the head did not see the end of."""
 NOTE = re.compile(r"[^()（）；;。！？!?\n]*[)）]")
 OPEN, CLOSED = "(（", ")）"
+
+
+def address_ranges(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The addresses in `text[start:end]`, which the head took for one. What follows the end of a sentence is
+    one if it names a road, a number or a district: no part of an address is lost to a line break."""
+    if not CJK.search(text, start, end):
+        return [(start, address_end(text, start, end))]
+    borders = [start, *(stop.end() for stop in STOPS.finditer(text, start, end)), end]
+    found = []
+    for first, last in pairwise(borders):
+        while first < last and text[first].isspace():
+            first += 1
+        if first == start or PARTS.search(text, first, last):
+            found.append((first, address_end(text, first, last)))
+    return found
 
 
 def address_end(text: str, start: int, end: int) -> int:

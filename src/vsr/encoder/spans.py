@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vsr.encoder.addresses import address_end
+from vsr.encoder.addresses import address_ranges
 from vsr.encoder.heads import TokenTypes
 from vsr.encoder.tokens import Tokens, is_cjk
 
@@ -139,9 +139,8 @@ def _span(text: str, run: Sequence[_Word], thresholds: Mapping[str, float]) -> l
     start, end = run[0].start, run[-1].end
     if kind not in VERBATIM:
         start, end = _trimmed(text, start, end)
-    if kind in UNSPACED:
-        end = address_end(text, start, end)
-    return [Span(kind, start, end, score)] if start < end else []
+    ranges = address_ranges(text, start, end) if kind in UNSPACED else [(start, end)]
+    return [Span(kind, first, last, score) for first, last in ranges if first < last]
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

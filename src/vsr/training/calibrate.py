@@ -105,8 +105,8 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     """Thresholds that grow with the number of windows; system prompts have their own."""
     # what was written to look like an attack would set the rate by how much of it was written
     benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
-    of_people = [r for r in benign if not any(kind in r.stratum for kind in HARD_KINDS)]
-    hard = [r.text for r in benign if r not in of_people and "system_prompt" not in r.stratum]
+    of_people = [r for r in benign if not _is_hard(r)]
+    hard = [r.text for r in benign if _is_hard(r) and "system_prompt" not in r.stratum]
     ordinary = [*_sample([r.text for r in of_people], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
@@ -124,6 +124,10 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
         OperatingPoint("system", p.max_windows, _shown(max(p.threshold, of_system)), TARGET) for p in points
     ]
     return (*points, *own)
+
+
+def _is_hard(row: Row) -> bool:
+    return any(kind in row.stratum for kind in HARD_KINDS)
 
 
 def pii_thresholds(bundle: Path, rows: Sequence[Row]) -> dict[str, float]:
