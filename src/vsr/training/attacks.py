@@ -25,7 +25,7 @@ from vsr.training.rows import Row
 SHARES = {"en": 45, "zh": 35, "de": 5, "es": 5, "fr": 5, "pt": 2, "ru": 1.5, "ja": 1.5}
 """Rows in a hundred by language."""
 
-ROWS = 26_000
+ROWS = 18_000
 DISGUISED = 0.13
 TRIES = 8
 """So often a template is filled anew before it is given up as too long or as seen."""

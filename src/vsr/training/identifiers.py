@@ -176,9 +176,7 @@ def street(chance: random.Random) -> str:
     unit = digits(chance, chance.choice(entries("units"))) if chance.random() < 0.4 else ""
     place = chance.choice(("", "", "", f", {chance.choice(entries('towns'))}", *_town(chance)))
     made = f"{number} {side}{chance.choice((way, way, way, ordinal))}{unit}{place}"
-    if chance.random() < 0.08:
-        made = f"{way}{place}"
-    elif chance.random() < 0.06:
+    if chance.random() < 0.06:
         made = f"{chance.choice(entries('streets abroad'))} {number}{place}"
     return made.lower() if chance.random() < 0.1 else made
 
@@ -205,8 +203,6 @@ def street_zh(chance: random.Random) -> str:
     if chance.random() < 0.12:
         tail = chance.choice(("", "往北200米", "西南角"))
         return f"{made}{road}与{chance.choice(entries('roads'))}交叉口{tail}"
-    if chance.random() < 0.15:
-        return (made or district) + _village_zh(chance)
     spot = digits(chance, chance.choice(entries("numbers zh"))).replace("+", str(chance.randrange(1, 900)))
     return made + road + spot + _rest_zh(chance)
 
@@ -223,15 +219,6 @@ def _rest_zh(chance: random.Random) -> str:
         station=chance.choice(entries("stations")),
         line=chance.randrange(1, 15),
     )
-
-
-def _village_zh(chance: random.Random) -> str:
-    """A township, a village, and where from it: an address without a number."""
-    village = chance.choice(entries("villages"))
-    where = digits(
-        chance, chance.choice(("", "", "", "内", "旁", "北#公里处", "西#00米", "村口", "东侧", "南门"))
-    )
-    return chance.choice(entries("townships")) + chance.choice(("", village)) + where
 
 
 def name_zh(chance: random.Random) -> str:

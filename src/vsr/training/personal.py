@@ -142,8 +142,6 @@ def _value(chance: random.Random, lang: str, slot: str) -> tuple[str, str]:
     """What stands in a slot and its type, empty if it is nobody's."""
     if slot in MOMENTS[lang]:
         return MOMENTS[lang][slot](chance), "DATE_TIME"
-    if slot == "GPE":
-        return chance.choice(entries("towns" if lang == "en" else "cities")), slot
     if slot in PII_TYPES:
         # code and logs are the same in either language, with the types of both
         return (VALUES[lang].get(slot) or VALUES["en"].get(slot) or VALUES["zh"][slot])(chance), slot

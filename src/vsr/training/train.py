@@ -44,9 +44,8 @@ LORA_MODULES = (
     "intermediate.dense",
     "output.dense",
 )
-GUARD_TASKS = ("guard", "request")
 GUARD_WEIGHT_OF_OTHER_TASKS = 0.1
-"""Domain questions are benign too, but there are so many of them that they would drown the guard's own."""
+"""Questions and requests are benign too, but drawn so often that they would drown the guard's own."""
 FEEDBACK_WEIGHT_OF_OTHER_TASKS = 0.1
 """Ordinary prompts are no feedback, and a hundred times as many."""
 ASKS_WEIGHT = 0.5
@@ -77,14 +76,14 @@ STAGES = (
         "joint",
         {
             "dictionary": 8_000,
-            "generated": 34_000,
+            "generated": 36_000,
             "natural": 44_000,
             "request": 8_000,
-            "exam": 88_000,
-            "guard": 66_000,
-            "pii": 44_000,
+            "exam": 90_000,
+            "guard": 54_000,
+            "pii": 42_000,
             "asks": 4_000,
-            "feedback": 10_000,
+            "feedback": 8_000,
         },
         rate=1e-3,
         embedding_rate=1e-3,
@@ -256,9 +255,7 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
         mask=torch.from_numpy((ids != 0).astype(np.int64)),
         domain=torch.tensor([e.domain for e in part]),
         jailbreak=torch.tensor([e.jailbreak for e in part]),
-        guard_weight=torch.tensor(
-            [1.0 if e.task in GUARD_TASKS else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]
-        ),
+        guard_weight=torch.tensor([1.0 if e.task == "guard" else GUARD_WEIGHT_OF_OTHER_TASKS for e in part]),
         fact_check=torch.tensor([e.fact_check for e in part]),
         feedback=torch.tensor([e.feedback for e in part]),
         feedback_weight=torch.tensor(
