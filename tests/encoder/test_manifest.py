@@ -50,6 +50,15 @@ def test_windows_that_leave_gaps_are_refused(bundle: Bundle) -> None:
     assert "windows.stride" in refusal(document)
 
 
+@pytest.mark.parametrize("changed", [{"tokens": 14}, {"stride": 5}, {"stride": 0}, {"risk": 0.0}])
+def test_close_ups_that_show_no_more_than_a_window_are_refused(
+    bundle: Bundle, changed: dict[str, float]
+) -> None:
+    document = read_manifest(bundle.path)
+    document["heads"]["jailbreak"]["close_ups"] = {"tokens": 4, "stride": 2, "risk": 0.1, **changed}
+    assert "close_ups" in refusal(document)
+
+
 def test_tags_without_their_partner_are_refused(bundle: Bundle) -> None:
     document = read_manifest(bundle.path)
     document["heads"]["pii"]["labels"].remove("I-PERSON")

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from vsr.encoder.backend import Backend
 from vsr.encoder.batcher import Batcher, EncoderStats
 from vsr.encoder.bundle import Bundle
+from vsr.encoder.closeups import close_ups
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.encoder.golden import check_golden
 from vsr.encoder.heads import HeadReader, WindowReading
 from vsr.encoder.memo import Memo, WindowKey
 from vsr.encoder.openvino import OpenVINOBackend
-from vsr.encoder.plan import Plan, make_plan
+from vsr.encoder.plan import make_plan
 from vsr.encoder.readings import put_together
 from vsr.encoder.schedule import SPECIALS, Schedule
 from vsr.encoder.tokens import Ints, TextTokenizer
@@ -146,12 +147,18 @@ class Encoder:
             )
             if deadline is None:
                 timeout.reschedule(begun + BASE_SECONDS + plan.token_count / TOKENS_PER_SECOND)
-            heard, memo_hits = await self._listen(plan)
+            windows = ((key, window.ids) for key, window in zip(plan.keys, plan.windows, strict=True))
+            heard, memo_hits = await self._listen(windows)
+            pieces = close_ups(
+                plan, heard, manifest.windows, manifest.heads.jailbreak.close_ups, self.bundle.digest
+            )
+            near, _ = await self._listen((piece.key, piece.ids) for piece in pieces)
             return await run(
                 lambda: put_together(
                     passages,
                     plan,
                     heard,
+                    [(piece.window, near[piece.key].risk) for piece in pieces],
                     manifest.heads,
                     ask,
                     memo_hits=memo_hits,
@@ -159,19 +166,22 @@ class Encoder:
                 )
             )
 
-    async def _listen(self, plan: Plan) -> tuple[dict[WindowKey, WindowReading], int]:
-        """A reading for each key of the plan, and how many of its windows the memo knew."""
+    async def _listen(
+        self, windows: Iterable[tuple[WindowKey, Ints]]
+    ) -> tuple[dict[WindowKey, WindowReading], int]:
+        """A reading for each key, and how many of the windows the memo knew."""
         heard: dict[WindowKey, WindowReading] = {}
         missing: dict[WindowKey, Ints] = {}
-        hits = 0
-        for key, window in zip(plan.keys, plan.windows, strict=True):
+        count = hits = 0
+        for key, ids in windows:
+            count += 1
             known = heard.get(key) or self._memo.get(key)
             if known is None:
-                missing[key] = window.ids
+                missing[key] = ids
             else:
                 heard[key] = known
                 hits += 1
-        self.stats.windows += len(plan.windows)
+        self.stats.windows += count
         self.stats.memo_hits += hits
         if missing:
             self.stats.invocations += 1

@@ -48,12 +48,25 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseUps:
+    """In a text of more than one window, those whose risk reaches `risk` are read again in pieces of so many
+    tokens, a piece every `stride` of them."""
+
+    tokens: int
+    stride: int
+    risk: float
+
+
+@dataclass(frozen=True, slots=True)
 class RiskHead:
+    """`close_ups` is None in older bundles, whose operating points were fitted without."""
+
     labels: tuple[str, ...]
     positive: str
     temperature: float
     operating_points: tuple[OperatingPoint, ...]
     kind: Literal["sequence"]
+    close_ups: CloseUps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +203,7 @@ def folder_checks(windows: WindowScheme, files: Iterable[str]) -> tuple[Check, .
 def _checks(manifest: Manifest) -> Iterable[Check]:
     heads = manifest.heads
     tags = {"O"} | {f"{prefix}-{kind}" for kind in heads.pii.types for prefix in ("B", "I")}
-    points = heads.jailbreak.operating_points
+    points, close = heads.jailbreak.operating_points, heads.jailbreak.close_ups
     return (
         *folder_checks(manifest.windows, manifest.files),
         (heads.jailbreak.positive in heads.jailbreak.labels, "heads.jailbreak.positive is not a label"),
@@ -205,6 +218,10 @@ def _checks(manifest: Manifest) -> Iterable[Check]:
         (
             any(point.role == "any" and point.max_windows is None for point in points),
             'heads.jailbreak.operating_points needs a last row for role "any" and any number of windows',
+        ),
+        (
+            close is None or (0 < close.stride <= close.tokens < manifest.windows.tokens and close.risk > 0),
+            "heads.jailbreak.close_ups must be smaller than a window, with a stride and a risk above 0",
         ),
         (tags == set(heads.pii.labels), "heads.pii.labels must be O and a B- and an I- tag of each type"),
         (

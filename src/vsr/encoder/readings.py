@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsr.encoder.backend import Floats
+from vsr.encoder.closeups import risk_of
 from vsr.encoder.heads import WindowReading, shares
 from vsr.encoder.manifest import Heads
 from vsr.encoder.memo import WindowKey
@@ -23,20 +24,22 @@ def put_together(
     passages: Sequence[Passage],
     plan: Plan,
     heard: Heard,
+    near: Iterable[tuple[int, float]],
     heads: Heads,
     ask: Sequence[int],
     *,
     memo_hits: int,
     seconds: float,
 ) -> Readings:
-    """`heard` holds a reading for each of the plan's keys. `ask` are the passages of the routing text."""
+    """`heard` holds a reading for each of the plan's keys, `near` the number of a window and the risk of a
+    piece of it. `ask` are the passages of the routing text."""
     numbers = domain_windows([number for passage in ask for number in plan.of_passage[passage]])
     readings = [heard[plan.keys[number]] for number in numbers]
     weights = [len(plan.windows[number].ids) for number in numbers]
     asks = _asks(readings, weights, heads) if readings else {}
     return Readings(
         domain=_domain(readings, weights, heads) if readings else {},
-        jailbreak=_risks(plan, heard),
+        jailbreak=_risks(plan, heard, near),
         entities=tuple(
             entity
             for passage in range(len(passages))
@@ -98,10 +101,16 @@ def _embedding(readings: Sequence[WindowReading], weights: Sequence[int]) -> NDA
     return unit
 
 
-def _risks(plan: Plan, heard: Heard) -> tuple[WindowRisk, ...]:
+def _risks(plan: Plan, heard: Heard, near: Iterable[tuple[int, float]]) -> tuple[WindowRisk, ...]:
+    risks = [heard[key].risk for key in plan.keys]
+    highest: dict[int, float] = {}
+    for number, risk in near:
+        highest[number] = max(risk, highest.get(number, 0.0))
+    for number, risk in highest.items():
+        risks[number] = risk_of(risks[number], risk)
     return tuple(
-        WindowRisk(window.passage, heard[key].risk, window.bridging)
-        for window, key in zip(plan.windows, plan.keys, strict=True)
+        WindowRisk(window.passage, risk, window.bridging)
+        for window, risk in zip(plan.windows, risks, strict=True)
     )
 
 

@@ -20,6 +20,9 @@ from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
 WINDOW_TOKENS = 134
 WINDOW_STRIDE = 108
+CLOSE_UPS = {"tokens": 34, "stride": 17, "risk": 0.1}
+"""Pieces of a window that the guard suspects: with the special tokens they are as wide as the server's
+narrowest graph."""
 HASHED = ("openvino_model.bin", "openvino_model.xml", "tokenizer.json", "config.json")
 
 GOLDEN = (
@@ -117,6 +120,7 @@ def _heads(calibration: Calibration) -> dict[str, Any]:
             "positive": "jailbreak",
             "temperature": round(calibration.jailbreak_temperature, 4),
             "operating_points": [asdict(point) for point in calibration.operating_points],
+            "close_ups": CLOSE_UPS,
         },
         "pii": {
             "kind": "token",
