@@ -54,7 +54,7 @@ def test_all_stages_run_in_order_and_say_how_long_and_how_large(tmp_path: Path, 
 
 def test_a_stage_whose_output_is_there_is_skipped(tmp_path: Path, ran: list[str]) -> None:
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "joint.pt").touch()
+    (tmp_path / "work" / module.TRAINED).touch()
     built(tmp_path)
     assert "train" not in ran
     assert "export" in ran

@@ -41,6 +41,7 @@ from vsr.training.requests import requests
 from vsr.training.rows import Row, read_rows
 from vsr.training.science import science
 from vsr.training.teach import base_engine, teach
+from vsr.training.train import STAGES as TRAINING
 from vsr.training.train import adapted_network, average, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import save_weights
@@ -53,7 +54,10 @@ RARE_IN_DICTIONARY = 16
 
 
 ALIGNED_SHARE = 0.15
-"""How far the trunk goes back to what it was before the joint stage."""
+"""How far the trunk goes back to what it was before all heads were trained."""
+
+TRAINED = f"{TRAINING[-1].name}.pt"
+"""What the stage `train` leaves in the end."""
 
 STAGES = ("prepare", "vocabulary", "teach", "train", "export", "calibrate", "evaluate", "card")
 
@@ -87,7 +91,7 @@ def build_bundle(
             ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work)),
-            ("train", work / "joint.pt", lambda: train(base, work, seed, progress=progress)),
+            ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
             ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
             ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
@@ -134,10 +138,10 @@ def _vocabulary(base: Path, work: Path) -> None:
 
 def _export(base: Path, work: Path, seed: int) -> None:
     """Merge, average, convert, quantise; `fp32/` and `int8/` hold the graphs, `fp32/` the merged weights too,
-    `adapter/` the LoRA weights of the joint stage."""
+    `adapter/` the LoRA weights of the last stage."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     network, aligned = (adapted_network(base, tokenizer.get_vocab_size(), seed) for _ in range(2))
-    load_trained(network, work / "joint.pt")
+    load_trained(network, work / TRAINED)
     load_trained(aligned, work / "align.pt")
     network = merged(network, work / "adapter")
     average(network, merged(aligned), ALIGNED_SHARE)

@@ -41,7 +41,7 @@ from vsr.training.train import RANK, STAGES, Stage, adapted_network, merged, run
 
 logger = logging.getLogger(__name__)
 
-JOINT = STAGES[-1]
+JOINT = next(stage for stage in STAGES if stage.name == "joint")
 OF_DOMAIN = frozenset({"dictionary", "generated", "natural", "request", "exam"})
 TEACHERS = {
     "domain": OF_DOMAIN,

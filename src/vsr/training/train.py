@@ -1,7 +1,8 @@
 """Fine-tuning: LoRA on all linear layers of the trunk, new embeddings and heads in full.
 
-Two stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
-`joint` trains all heads on batches that mix the tasks; a stage that was cut off goes on from its last
+Three stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
+`joint` trains all heads on batches that mix the tasks; `finish` goes on at a lower rate with half of its
+texts from PII, whose spans come last; a stage that was cut off goes on from its last
 checkpoint. Losses per text: cross entropy for domain, jailbreak, fact check and feedback; for PII the
 probability of all tags that a partly annotated token may carry; for the embedding the cosine distance to
 the anchor plus a contrast over the batch.
@@ -88,6 +89,22 @@ STAGES = (
         rate=1e-3,
         embedding_rate=1e-3,
     ),
+    Stage(
+        "finish",
+        {
+            "dictionary": 500,
+            "generated": 2_500,
+            "natural": 3_000,
+            "request": 600,
+            "exam": 7_000,
+            "guard": 4_500,
+            "pii": 20_000,
+            "asks": 300,
+            "feedback": 800,
+        },
+        rate=4e-4,
+        embedding_rate=4e-4,
+    ),
 )
 
 
@@ -117,7 +134,7 @@ def train(
     rank: int = RANK,
     progress: Progress | None = None,
 ) -> None:
-    """Runs the stages that have no checkpoint yet; the last leaves `joint.pt` in `work`."""
+    """Runs the stages that have no checkpoint yet; each leaves its name with `.pt` in `work`."""
     torch.manual_seed(seed)
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     # plain attention: on a CPU the backward pass of the fused one is slower for short texts
