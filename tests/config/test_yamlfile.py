@@ -106,6 +106,13 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "text", ["0E0", "1e5", "0o17", "12.", ".5", "~", "True", "no", "0x1F", "1_000", "12:30"]
+)
+def test_a_text_that_looks_like_a_number_stays_a_text(text: str) -> None:
+    assert parse_yaml(to_yaml({"key": text}), "f.yaml").data == {"key": text}
+
+
 @given(plain)
 def test_what_is_written_reads_back(data: bool | int | str | None) -> None:
     assert parse_yaml(to_yaml({"data": data}), "f.yaml").data == {"data": data}

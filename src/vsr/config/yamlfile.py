@@ -90,6 +90,14 @@ class _Dumper(yaml.SafeDumper):
         """Written out in full: an alias that nobody wrote confuses the reader."""
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """In quotes where it would be read as something else: `0E0` is a word in YAML 1.1, a number in 1.2."""
+        style = None if isinstance(_resolve(data), str) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 def _loader() -> type[yaml.SafeLoader] | type[yaml.CSafeLoader]:
     return yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
