@@ -91,7 +91,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """In quotes where it would be read as something else: `0E0` is a word in YAML 1.1, a number in 1.2."""
+        """In quotes if it would be read as something else: `0E0` is a word in YAML 1.1, a number in 1.2."""
         style = None if isinstance(_resolve(data), str) else "'"
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
