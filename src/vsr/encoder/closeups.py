@@ -19,7 +19,7 @@ from vsr.encoder.plan import Plan
 from vsr.encoder.tokens import Ints
 from vsr.encoder.windows import cover
 
-MOST_WINDOWS = 16
+MOST_WINDOWS = 2
 """The riskiest of a request: their risk is what the guard decides by, and a hostile text costs no more."""
 LEAST = 1e-6
 """So near to 0 and 1 a risk may be: log-odds have no end."""
