@@ -95,6 +95,16 @@ async def test_a_text_full_of_attacks_costs_no_more_than_its_riskiest_windows(ne
     assert 0 < pieces <= MOST_WINDOWS * (1 + -(-(TOKENS - RULE.tokens) // RULE.stride))
 
 
+async def test_a_suspicious_system_prompt_does_not_keep_the_user_from_a_close_look(
+    near: Encoder, bundle: Bundle
+) -> None:
+    operator = passage((FILLER * 8 + "attack bypass attack ") * 6, "system")
+    readings = await near.read([operator, passage(HIDDEN)], [1])
+    of_user = max(window.risk for window in readings.jailbreak if window.passage == 1)
+    assert of_user == pytest.approx(highest(await near.read([passage(HIDDEN)], [0])))
+    assert of_user > highest(await plainly(bundle, HIDDEN))
+
+
 async def test_the_pieces_are_remembered_like_windows(near: Encoder, backend: DilutingBackend) -> None:
     first = await near.read([passage(HIDDEN)], [0])
     calls = len(backend.calls)

@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class EncoderStats:
-    """Counters since the start. invocations: reads that needed the graph; windows: asked for by reads;
+    """Counters since the start. invocations: times that reads needed the graph, twice for
+    one with close-ups; windows: asked for by reads;
     memo_hits: of them, known; batch_windows and batch_tokens: what went through the graph, padding
     included; graph_seconds: time spent in it, on all lanes."""
 

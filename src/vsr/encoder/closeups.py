@@ -9,7 +9,7 @@ nothing more, and what is seen there can raise a risk but not lower it: nobody h
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vsr.encoder.heads import WindowReading
@@ -18,9 +18,11 @@ from vsr.encoder.memo import WindowKey, window_key
 from vsr.encoder.plan import Plan
 from vsr.encoder.tokens import Ints
 from vsr.encoder.windows import cover
+from vsr.facts import Passage
 
 MOST_WINDOWS = 2
-"""The riskiest of a request: their risk is what the guard decides by, and a hostile text costs no more."""
+"""The riskiest of the system prompts, and of all else: the guard decides by the highest risk. A hostile text
+costs no more, and a system prompt that looks suspicious takes nobody's place."""
 LEAST = 1e-6
 """So near to 0 and 1 a risk may be: log-odds have no end."""
 
@@ -35,6 +37,7 @@ class CloseUp:
 
 
 def close_ups(
+    passages: Sequence[Passage],
     plan: Plan,
     heard: Mapping[WindowKey, WindowReading],
     scheme: WindowScheme,
@@ -53,8 +56,10 @@ def close_ups(
     ]
     suspects.sort(key=risks.__getitem__, reverse=True)
     pieces = WindowScheme(rule.tokens, rule.stride)
+    of_operator = [n for n in suspects if passages[plan.windows[n].passage].role == "system"]
+    of_others = [n for n in suspects if passages[plan.windows[n].passage].role != "system"]
     made = []
-    for number in suspects[:MOST_WINDOWS]:
+    for number in (*of_operator[:MOST_WINDOWS], *of_others[:MOST_WINDOWS]):
         whole = plan.windows[number].ids
         parts = [whole[start:end] for start, end in cover(len(whole), pieces)]
         made += [CloseUp(number, window_key(bundle_digest, part), part) for part in parts]

@@ -149,9 +149,8 @@ class Encoder:
                 timeout.reschedule(begun + BASE_SECONDS + plan.token_count / TOKENS_PER_SECOND)
             windows = ((key, window.ids) for key, window in zip(plan.keys, plan.windows, strict=True))
             heard, memo_hits = await self._listen(windows)
-            pieces = close_ups(
-                plan, heard, manifest.windows, manifest.heads.jailbreak.close_ups, self.bundle.digest
-            )
+            rule = manifest.heads.jailbreak.close_ups
+            pieces = close_ups(passages, plan, heard, manifest.windows, rule, self.bundle.digest)
             near, _ = await self._listen((piece.key, piece.ids) for piece in pieces)
             return await run(
                 lambda: put_together(

@@ -2,7 +2,7 @@
 
 Three stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
 `joint` trains all heads on batches that mix the tasks; `finish` goes on at a lower rate with half of its
-texts from PII, whose spans come last; a stage that was cut off goes on from its last
+texts from PII; a stage that was cut off goes on from its last
 checkpoint. Losses per text: cross entropy for domain, jailbreak, fact check and feedback; for PII the
 probability of all tags that a partly annotated token may carry; for the embedding the cosine distance to
 the anchor plus a contrast over the batch.
