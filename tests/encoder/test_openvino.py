@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -68,6 +70,26 @@ def test_a_short_window_is_not_read_with_the_rest_of_a_longer_one(backend: OpenV
     first = np.array(backend.infer(short, np.ones_like(short)).domain)
     backend.infer(long, np.ones_like(long))
     assert np.array_equal(backend.infer(short, np.ones_like(short)).domain, first)
+
+
+def test_a_short_window_gets_the_same_answer_while_another_lane_works(bundle: Bundle) -> None:
+    two = OpenVINOBackend(bundle.graph_path, 70, bundle.manifest.heads, threads=2)
+    short, batch = np.full((1, 30), 6, dtype=np.int64), np.full((two.sizes(70)[-1], 70), 7, dtype=np.int64)
+    quiet = np.array(two.infer(short, np.ones_like(short)).domain)
+    done = Event()
+
+    def work() -> None:
+        while not done.is_set():
+            two.infer(batch, np.ones_like(batch), lane=1)
+
+    with ThreadPoolExecutor(1) as other:
+        working = other.submit(work)
+        try:
+            for _ in range(200):
+                assert np.allclose(two.infer(short, np.ones_like(short)).domain, quiet, atol=1e-5)
+        finally:
+            done.set()
+        working.result()
 
 
 def test_a_window_wider_than_the_graph_is_refused(backend: OpenVINOBackend) -> None:

@@ -7,7 +7,8 @@ none exactly is padded.
 
 A window alone is computed by all cores together, which is quickest for who waits for it. Batches are
 computed side by side, each on a lane of its own: cores that work apart do not wait for one another at
-every layer.
+every layer. For the same reason a short window alone is left to a lane's share of the cores while other
+lanes work: cores that it shared with them would be late at every layer.
 """
 
 from __future__ import annotations
@@ -48,7 +49,6 @@ class OpenVINOBackend:
         self.lanes = min(threads, MOST_LANES)
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
             # what is not int8 stays float32: bf16, the default where it exists, moves the calibrated
             # probabilities from one processor to the next
             "INFERENCE_PRECISION_HINT": "f32",
@@ -58,20 +58,25 @@ class OpenVINOBackend:
         add_likeliest(model, heads.pii)
         full = tokens + SPECIALS
         widths = [*(known for known in WIDTHS if known < full), full]
-        shapes = [(1, known) for known in widths]
-        shapes += [(_rows(known), known) for known in widths if known >= min(BATCH_ROWS)]
+        batches = [known for known in widths if known >= min(BATCH_ROWS)]
+        beside = [known for known in widths if known < full and self.lanes > 1]
+        share = threads // self.lanes
 
-        def compile_for(shape: tuple[int, int]) -> list[_Graph]:
+        def compile_for(rows: int, width: int, cores: int, streams: int) -> list[_Graph]:
             variant = model.clone()
-            variant.reshape({name: list(shape) for name in INPUTS})
-            lanes = 1 if shape[0] == 1 else self.lanes
-            compiled = core.compile_model(variant, "CPU", {**settings, "NUM_STREAMS": lanes})
-            return [_Graph(compiled.create_infer_request(), shape, asks) for _ in range(lanes)]
+            variant.reshape({name: [rows, width] for name in INPUTS})
+            placed = {**settings, "INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": streams}
+            compiled = core.compile_model(variant, "CPU", placed)
+            return [_Graph(compiled.create_infer_request(), (rows, width), asks) for _ in range(streams)]
 
         with ThreadPoolExecutor(2) as pool:
-            graphs = list(pool.map(compile_for, shapes))
-        self._single = [graph for graph, *_ in graphs[: len(widths)]]
-        self._batch = {lanes[0].width: lanes for lanes in graphs[len(widths) :]}
+            single = pool.map(lambda width: compile_for(1, width, threads, 1)[0], widths)
+            apart = pool.map(lambda width: compile_for(1, width, share, 1)[0], beside)
+            batch = pool.map(lambda width: compile_for(_rows(width), width, threads, self.lanes), batches)
+            self._single = list(single)
+            self._beside = {graph.width: graph for graph in apart}
+            self._batch = dict(zip(batches, batch, strict=True))
+        self._busy = [False] * self.lanes
 
     def sizes(self, width: int) -> tuple[int, ...]:
         narrower = (graph.width for graph in self._single if width <= graph.width)
@@ -79,8 +84,16 @@ class OpenVINOBackend:
         return (1, batch[0].rows) if batch else (1,)
 
     def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
-        single = self._fitting(ids.shape[1])
-        return (single if len(ids) == 1 else self._batch[single.width][lane]).run(ids, mask)
+        graph = self._fitting(ids.shape[1])
+        if len(ids) > 1:
+            graph = self._batch[graph.width][lane]
+        elif any(self._busy):
+            graph = self._beside.get(graph.width, graph)
+        self._busy[lane] = True
+        try:
+            return graph.run(ids, mask)
+        finally:
+            self._busy[lane] = False
 
     def warm_up(self, rows: int, width: int) -> None:
         """Lets the graphs touch their memory."""
