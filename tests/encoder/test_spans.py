@@ -13,6 +13,9 @@ from vsr.encoder.tokens import TextTokenizer
 
 Prediction = tuple[str, float, bool]
 
+STREET = "STREET_ADDRESS"
+ALL = (*TYPES, STREET)
+
 NOTHING: Prediction = ("PERSON", 0.01, False)
 
 
@@ -38,11 +41,11 @@ def found(
     tokens = tokenizer.encode(text)
     assert len(tokens) == len(predictions)
     heard = TokenTypes(
-        np.array([TYPES.index(kind) for kind, _, _ in predictions], dtype=np.uint8),
+        np.array([ALL.index(kind) for kind, _, _ in predictions], dtype=np.uint8),
         np.array([probability for _, probability, _ in predictions], dtype=np.float16),
         np.array([begins for _, _, begins in predictions], dtype=np.bool_),
     )
-    spans = find_spans(text, tokens, heard, TYPES, thresholds or {})
+    spans = find_spans(text, tokens, heard, ALL, thresholds or {})
     return [(span.type, text[span.start : span.end]) for span in spans]
 
 
@@ -127,30 +130,43 @@ def test_a_password_keeps_its_punctuation(tokenizer: TextTokenizer) -> None:
 def test_a_chinese_address_is_one_run_whatever_begins_or_is_passed_over_in_it(
     tokenizer: TextTokenizer,
 ) -> None:
-    street = "STREET_ADDRESS"
     predictions = [
-        *(inside("PERSON", 0.01),) * 2,
-        begin(street),
-        inside(street),
-        begin(street),
-        *(inside("PERSON", 0.01),) * 2,
-        inside(street),
-        inside("PERSON", 0.01),
+        *(NOTHING,) * 2,
+        begin(STREET),
+        inside(STREET),
+        begin(STREET),
+        *(NOTHING,) * 2,
+        inside(STREET),
+        NOTHING,
     ]
-    heard = TokenTypes(
-        np.array([(*TYPES, street).index(kind) for kind, _, _ in predictions], dtype=np.uint8),
-        np.array([probability for _, probability, _ in predictions], dtype=np.float16),
-        np.array([begins for _, _, begins in predictions], dtype=np.bool_),
-    )
-    text = "在北京市朝阳区路吃"[: len(predictions)]
-    spans = find_spans(text, tokenizer.encode(text), heard, (*TYPES, street), {})
-    assert [text[span.start : span.end] for span in spans] == ["京市朝阳区路"]
+    assert found(tokenizer, "在北京市朝阳区路吃", predictions) == [(STREET, "京市朝阳区路")]
 
 
 def test_a_chinese_character_alone_is_no_address(tokenizer: TextTokenizer) -> None:
-    heard = TokenTypes(
-        np.array([0, 1, 0], dtype=np.uint8),
-        np.array([0.01, 0.9, 0.01], dtype=np.float16),
-        np.zeros(3, np.bool_),
-    )
-    assert find_spans("这酒好", tokenizer.encode("这酒好"), heard, ("PERSON", "STREET_ADDRESS"), {}) == []
+    assert found(tokenizer, "这酒好", [NOTHING, inside(STREET), NOTHING]) == []
+
+
+def test_an_address_keeps_a_name_in_it_that_could_be_something_else(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(STREET), begin("PERSON", 0.6), inside(STREET), inside(STREET)]
+    assert found(tokenizer, "555 john word text", predictions)[0] == (STREET, "555 john word text")
+
+
+def test_an_address_does_not_reach_over_the_end_of_a_sentence_or_a_new_one(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(STREET), inside(STREET), NOTHING, inside(STREET), inside(STREET)]
+    assert len(found(tokenizer, "555 word. the text", predictions)) == 2
+    assert len(found(tokenizer, "555 word, the text", predictions)) == 1
+    predictions[3] = begin(STREET)
+    assert len(found(tokenizer, "555 word, the text", predictions)) == 2
+
+
+def test_an_unsure_word_belongs_to_an_address_and_makes_none(tokenizer: TextTokenizer) -> None:
+    unsure = begin(STREET, 0.3)
+    assert found(tokenizer, "555 word text", [begin(STREET), inside(STREET), unsure]) == [
+        (STREET, "555 word text")
+    ]
+    assert found(tokenizer, "555 word text", [unsure] * 3, {STREET: 0.1}) == []
+
+
+def test_unsure_words_do_not_lower_the_score_of_an_address(tokenizer: TextTokenizer) -> None:
+    predictions = [begin(STREET), inside(STREET, 0.3), inside(STREET, 0.3)]
+    assert found(tokenizer, "555 word text", predictions, {STREET: 0.85}) == [(STREET, "555 word text")]

@@ -1,8 +1,8 @@
 """From token predictions of the PII head to spans of characters.
 
 Decisions are made per word, never inside one: a word's probability for a type is the mean over its
-pieces. Neighbouring words of one type form a span whose score is the mean over its words, held
-against that type's threshold. Which passage a span is in, and what is done about it, is told and
+pieces. Neighbouring words of one type form a span whose score is the mean over the words that are sure,
+held against that type's threshold. Which passage a span is in, and what is done about it, is told and
 decided elsewhere.
 """
 
@@ -24,14 +24,20 @@ DEFAULT_THRESHOLD = 0.5
 WORD_FLOOR = 0.4
 """A word this likely of a type may be part of a span. It does not depend on the thresholds, so a
 threshold can be fitted on spans found under another; one below it has no further effect."""
+UNSURE_FLOOR = 0.2
+"""A word this likely belongs to a run of LONG_TYPES, but makes none by itself."""
 FAINTEST = 0.1
 """Words with no piece above this are not looked at."""
 VERBATIM = frozenset({"PASSWORD"})
 """Types whose edges may be punctuation."""
-UNSPACED = frozenset({"STREET_ADDRESS"})
-"""Types whose Chinese spans are long runs of characters: a beginning amid one, or a gap of LARGEST_GAP
-characters that the head is not sure of, ends none; see `addresses` for where they end."""
+LONG_TYPES = frozenset({"STREET_ADDRESS"})
+"""Types of long spans with names in them that could be something else: neither a word, nor, in Chinese,
+LARGEST_GAP characters that the head took for none of it end one; nor does a beginning amid a run
+of characters. See `addresses` for where they end."""
 LARGEST_GAP = 2
+SURE = 0.6
+"""A less likely word of LONG_TYPES begins none."""
+STOPS = frozenset(".;!?\n")
 EDGES = "\"'`“”‘’«»「」『』《》<>,.;:!?，。；：！？、…–—-*_=|\\/"
 PAIRS = ("()", "[]", "{}", "（）", "【】")
 
@@ -59,9 +65,23 @@ def find_spans(
     text: str, tokens: Tokens, heard: TokenTypes, types: Sequence[str], thresholds: Mapping[str, float]
 ) -> list[Span]:
     """Spans in order. `heard` has one prediction per token; `types` names their indices."""
+    words = list(_entity_words(tokens, heard, types))
+    long = _spans(text, [word for word in words if word.type in LONG_TYPES], thresholds)
+    starts = [span.start for span in long]
+
+    def is_part(word: _Word) -> bool:
+        """A name in an address is a part of it."""
+        before = bisect_right(starts, word.start) - 1
+        return before >= 0 and word.start < long[before].end
+
+    others = [word for word in words if word.type not in LONG_TYPES and not is_part(word)]
+    return sorted([*long, *_spans(text, others, thresholds)], key=lambda span: span.start)
+
+
+def _spans(text: str, words: Sequence[_Word], thresholds: Mapping[str, float]) -> list[Span]:
     spans: list[Span] = []
     run: list[_Word] = []
-    for word in _entity_words(tokens, heard, types):
+    for word in words:
         if run and not _continues(text, run[-1], word):
             spans += _span(text, run, thresholds)
             run = []
@@ -100,9 +120,10 @@ def _entity_words(tokens: Tokens, heard: TokenTypes, types: Sequence[str]) -> It
         number = bisect_right(firsts, place) - 1
         first, end = firsts[number], firsts[number + 1]
         kind, score = _word_type(kinds[first:end], scores[first:end])
-        if score >= WORD_FLOOR:
+        if score >= (UNSURE_FLOOR if types[kind] in LONG_TYPES else WORD_FLOOR):
             start, stop = int(tokens.starts[first]), int(tokens.ends[end - 1])
-            yield _Word(number, start, stop, types[kind], score, bool(heard.begins[first]))
+            begins = bool(heard.begins[first]) and (types[kind] not in LONG_TYPES or score >= SURE)
+            yield _Word(number, start, stop, types[kind], score, begins)
 
 
 def _word_type(kinds: Sequence[int], scores: Sequence[float]) -> tuple[int, float]:
@@ -122,24 +143,32 @@ def _continues(text: str, before: _Word, word: _Word) -> bool:
     between = text[before.end : word.start]
     if word.number == before.number + 1:
         # inside a run of Latin characters, such as an address or a number, a new beginning is noise
-        unbroken = not between and (word.type in UNSPACED or not is_cjk(text[word.start]))
+        unbroken = not between and (word.type in LONG_TYPES or not is_cjk(text[word.start]))
         return unbroken or not word.begins
-    if word.type in UNSPACED and len(between) <= LARGEST_GAP and all(map(is_cjk, between)):
+    if word.type in LONG_TYPES and _is_small_gap(text, before, word):
         return True
     # one punctuation mark that the head passed over, within a run: john.doe, 555-0132
     skipped_mark = word.number == before.number + 2 and len(between) == 1 and not between.isspace()
     return skipped_mark and not between.isalnum() and not word.begins
 
 
+def _is_small_gap(text: str, before: _Word, word: _Word) -> bool:
+    between = text[before.end : word.start]
+    if is_cjk(text[word.start]):
+        return len(between) <= LARGEST_GAP and all(map(is_cjk, between))
+    return word.number == before.number + 2 and not word.begins and STOPS.isdisjoint(between)
+
+
 def _span(text: str, run: Sequence[_Word], thresholds: Mapping[str, float]) -> list[Span]:
     kind = run[0].type
-    score = sum(word.score for word in run) / len(run)
-    if score < thresholds.get(kind, DEFAULT_THRESHOLD):
+    sure = [word.score for word in run if word.score >= WORD_FLOOR]
+    score = sum(sure) / max(1, len(sure))
+    if not sure or score < thresholds.get(kind, DEFAULT_THRESHOLD):
         return []
     start, end = run[0].start, run[-1].end
     if kind not in VERBATIM:
         start, end = _trimmed(text, start, end)
-    ranges = address_ranges(text, start, end) if kind in UNSPACED else [(start, end)]
+    ranges = address_ranges(text, start, end) if kind in LONG_TYPES else [(start, end)]
     return [Span(kind, first, last, score) for first, last in ranges if first < last]
 
 
