@@ -8,12 +8,16 @@ import random
 import pytest
 
 from vsr.training.identifiers import (
+    Value,
     address_of_machine,
     card,
     harmless,
     iban,
     identity,
+    name_en,
+    name_zh,
     social_security,
+    street,
     street_zh,
 )
 
@@ -69,6 +73,12 @@ def test_chinese_addresses_hold_a_number_a_crossing_or_a_township_and_end_in_no_
         made = street_zh(random.Random(seed))
         assert any(part in made for part in ("号", "交叉口", "镇", "乡"))
         assert made[-1] not in "，。,"
+
+
+@pytest.mark.parametrize("value", [name_en, name_zh, street, street_zh])
+def test_hardly_a_name_or_an_address_comes_twice(value: Value) -> None:
+    made = [value(random.Random(seed)) for seed in SEEDS]
+    assert len(set(made)) > 0.9 * len(made)
 
 
 def test_a_slot_nobody_knows_is_an_error() -> None:

@@ -157,6 +157,15 @@ LONG = (
 )
 
 
+def test_a_street_marked_as_a_place_is_neither_where_streets_are_not_marked(tmp_path: Path) -> None:
+    text = "They met in Hay Street, Perth."
+    spans = [[12, 22, "GPE"], [24, 29, "GPE"]]
+    (row,) = prepared(tmp_path, pii_train=[pii(text, spans=spans, labels="partial: PERSON, GPE")])
+    assert (row.spans, row.ignored) == (((24, 29, "GPE"),), ((12, 22, "GPE"),))
+    report = json.loads((tmp_path / "out" / "prepare.json").read_text())
+    assert report["relabelled"] == {"P": {"GPE -> neither": 1}}
+
+
 def test_near_duplicates_stand_on_one_side_of_the_split(tmp_path: Path) -> None:
     openings = ("Please help: ", "Question: ", "", "Now then. ", "Tell me this! ")
     rows = prepared(tmp_path, intent_train=[intent(opening + LONG.format(60)) for opening in openings])

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 
+from vsr.training import names
+
 Value = Callable[[random.Random], str]
 
 PROVINCES = "京沪粤浙苏川鄂渝陕鲁皖湘闽冀辽津晋蒙吉黑赣豫桂琼贵云藏甘青宁新"
@@ -195,16 +197,21 @@ def _town(chance: random.Random) -> tuple[str, ...]:
 
 def street_zh(chance: random.Random) -> str:
     """From the widest division named to the last room, parenthesis or crossing: all of it is the address."""
-    city, district = chance.choice(entries("cities")), chance.choice(entries("districts"))
+    city = chance.choice(entries("cities"))
+    district = chance.choice((chance.choice(entries("districts")), names.district_zh(chance)))
     if chance.random() < 0.3:
         city = city.rstrip("市")
     made = chance.choice((city + district, city + district, district, district, city, ""))
-    road = chance.choice(entries("roads")) + chance.choice(("",) * 5 + ("北", "东段", "西路", "中路"))
+    road = _road_zh(chance) + chance.choice(("",) * 5 + ("北", "东段", "西路", "中路"))
     if chance.random() < 0.12:
         tail = chance.choice(("", "往北200米", "西南角"))
-        return f"{made}{road}与{chance.choice(entries('roads'))}交叉口{tail}"
+        return f"{made}{road}与{_road_zh(chance)}交叉口{tail}"
     spot = digits(chance, chance.choice(entries("numbers zh"))).replace("+", str(chance.randrange(1, 900)))
     return made + road + spot + _rest_zh(chance)
+
+
+def _road_zh(chance: random.Random) -> str:
+    return chance.choice((chance.choice(entries("roads")), names.road_zh(chance)))
 
 
 def _rest_zh(chance: random.Random) -> str:
@@ -222,12 +229,14 @@ def _rest_zh(chance: random.Random) -> str:
 
 
 def name_zh(chance: random.Random) -> str:
-    return chance.choice(SURNAMES) + "".join(chance.sample(NAMES, chance.choice((1, 2, 2))))
+    surname = chance.choice((chance.choice(SURNAMES), chance.choice(SURNAMES), names.family_zh(chance)))
+    plain = "".join(chance.sample(NAMES, chance.choice((1, 2, 2))))
+    return surname + chance.choice((plain, names.given_zh(chance)))
 
 
 def name_en(chance: random.Random) -> str:
     """First and last name, one of them alone, or as lists have it: the last name first, with initials."""
-    given, family = chance.choice(entries("given")).title(), chance.choice(entries("family")).title()
+    given, family = names.person(chance)
     initial = chance.choice(string.ascii_uppercase)
     plain = f"{given} {family}"
     rare = (

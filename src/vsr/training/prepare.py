@@ -42,6 +42,9 @@ STRUCTURED = (
 )
 """Types that exam questions hold none of: their many digits are negatives for these."""
 
+_STREET = re.compile(r"\s(street|st|road|rd|avenue|ave|drive|lane|boulevard|blvd|highway)\.?$", re.IGNORECASE)
+"""How a place ends that is a street: sources without street addresses mark it as a place."""
+
 _FRAMES = {
     "en": ("Question: {}", "Please answer: {}", "Help me with this: {}", "{} Explain your answer."),
     "zh": ("请回答：{}", "帮我做这道题：{}", "请问{}", "{}请说明理由。"),
@@ -95,7 +98,7 @@ def prepare(data: Path, out: Path, additions: Iterable[Row], reported: Iterable[
     that are reported on."""
     report = Report(Counter(), Counter(), {}, Counter())
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
-    every = map(_with_ask, [*read_all(data), *additions])
+    every = map(_with_ask, [*_without_streets(read_all(data), report), *additions])
     rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
     held = [row for row in rows if is_held(row.group)]
     write_rows(out / "train.jsonl", (row for row in rows if not is_held(row.group)))
@@ -178,6 +181,18 @@ def annotated_types(labels: str) -> tuple[str, ...]:
     if labels.startswith("full"):
         return PII_TYPES
     return tuple(kind for kind in PII_TYPES if re.search(rf"\b{kind}\b", labels))
+
+
+def _without_streets(rows: Iterable[Row], report: Report) -> Iterator[Row]:
+    """Where street addresses are not marked, a street marked as a place is neither right nor wrong."""
+    for row in rows:
+        streets = [s for s in row.spans if s[2] == "GPE" and _STREET.search(row.text[s[0] : s[1]])]
+        if not streets or "STREET_ADDRESS" in (row.annotated or ()):
+            yield row
+            continue
+        report.relabelled[row.source, "GPE", "neither"] += len(streets)
+        rest = tuple(span for span in row.spans if span not in streets)
+        yield replace(row, spans=rest, ignored=(*row.ignored, *streets))
 
 
 def _allowed(rows: Iterable[Row], report: Report) -> Iterator[Row]:
