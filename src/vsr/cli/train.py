@@ -1,5 +1,5 @@
 """`vsr train`: make an encoder bundle, or with `--task` fine-tune one task on a base of one's choice. A
-thin door to `vsr.training`, which needs the `train` extra."""
+thin door to `vsr.training`, whose flags these are and which needs the `train` extra."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from vsr.cli.output import complain
 
 
 def train(context: typer.Context) -> None:
-    """Train an encoder bundle from a data directory (the flags of python -m vsr.training), or one task on
-    any base (--task; the flags of python -m vsr.training.task)."""
+    """Train an encoder bundle from a data directory, or one task on any base (--task)."""
     one_task = any(argument.partition("=")[0] == "--task" for argument in context.args)
     try:
         if one_task:

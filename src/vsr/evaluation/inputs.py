@@ -151,16 +151,21 @@ def _sampled(rows: Sequence[Raw], limit: int | None) -> list[Raw]:
     return [rows[i] for i in sorted(kept)]
 
 
-def json_lines(path: Path, needed: Sequence[str] = ("text",)) -> Iterator[Raw]:
-    """The rows of a file. Raises EvaluationError if it cannot be read or a row lacks a field."""
+def json_lines(
+    path: Path, needed: Sequence[str] = ("text",), guide: str = "docs/evaluation.md"
+) -> Iterator[Raw]:
+    """The rows of a file. Raises EvaluationError if it cannot be read or a row lacks a field; `guide` says
+    what the file should be."""
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 row = json.loads(line)
-                if not all(key in row for key in needed):
-                    raise EvaluationError(f"{path}:{number} has no {' and '.join(needed)}")
+                if not isinstance(row, dict):
+                    raise EvaluationError(f"{path}:{number} is no JSON object; see {guide}")
+                if missing := [key for key in needed if key not in row]:
+                    raise EvaluationError(f"{path}:{number} has no {' and no '.join(missing)}; see {guide}")
                 yield row
     except OSError as error:
-        raise EvaluationError(f"{path} cannot be read: {error.strerror}; see docs/evaluation.md") from None
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}; see {guide}") from None
     except ValueError:
         raise EvaluationError(f"{path} is not JSON lines in UTF-8") from None

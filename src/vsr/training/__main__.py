@@ -1,6 +1,6 @@
 """The whole bundle by one command; needs the `train` extra:
 
-python -m vsr.training --data DIR --out BUNDLE [--work DIR] [--seed N] [--stage NAME]
+vsr train --data DIR --out BUNDLE [--work DIR] [--seed N] [--stage NAME]
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from vsr.training.build import SEED, STAGES, build_bundle
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m vsr.training", description="Make a bundle from data.")
+    parser = argparse.ArgumentParser(
+        prog="vsr train",
+        description="Make an encoder bundle from a data directory, in stages that go on where they stopped.",
+        epilog="To fine-tune one task on a base of your choice instead: vsr train --task domain --help",
+    )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="JSON lines, see docs/training.md"
     )
@@ -30,7 +34,7 @@ def main() -> None:
         "--natural-asks", type=Path, default=None, metavar="FILE", help="more asks and feedback to report on"
     )
     parser.add_argument("--stage", choices=STAGES, help="run this stage alone, even if its output is there")
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="7 made the one that ships")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     build_bundle(

@@ -79,6 +79,7 @@ def build_bundle(
     alone, which needs the outputs of those before it.
 
     natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
+    Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others.
     """
     torch.set_num_threads(threads)
     console = console or Console()
@@ -86,6 +87,8 @@ def build_bundle(
     work.mkdir(parents=True, exist_ok=True)
     reported = [path for path in (natural, natural_asks) if path]
     version = version or datetime.now(UTC).strftime("%Y.%m.%d")
+    if stage is None:
+        read_inputs(data, natural=natural, asks=[natural_asks] if natural_asks else [])
     with Progress(console=console) as progress:
         stages: list[tuple[str, Path, Callable[[], object]]] = [
             ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported)),

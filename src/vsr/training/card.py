@@ -27,7 +27,7 @@ are personal data (18 types), where it lies in the base model's sentence space, 
 that could be checked, and whether it is feedback on an answer before it (satisfied, needs clarification,
 wrong answer, wants something different, or none).
 
-Made by `python -m vsr.training`: LoRA on all linear layers, {new_rows} new embeddings for Chinese
+Made by `vsr train`: LoRA on all linear layers, {new_rows} new embeddings for Chinese
 characters (first aligned with English glosses of CC-CEDICT), merged, averaged with the aligned weights,
 quantised by NNCF to int8, calibrated on held-out groups of the training sources. Version {version}, manifest
 SHA-256 `{digest}`.

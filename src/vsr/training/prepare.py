@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vsr.evaluation.inputs import Raw, annotated_types, json_lines
 from vsr.training.asks import fact_need, no_feedback
 from vsr.training.clusters import clusters, grouped, repaired
 from vsr.training.labels import PII_TYPES
@@ -44,6 +45,8 @@ STRUCTURED = (
 
 _STREET = re.compile(r"\s(street|st|road|rd|avenue|ave|drive|lane|boulevard|blvd|highway)\.?$", re.IGNORECASE)
 """How a place ends that is a street: sources without street addresses mark it as a place."""
+
+GUIDE = "docs/training.md"
 
 _FRAMES = {
     "en": ("Question: {}", "Please answer: {}", "Help me with this: {}", "{} Explain your answer."),
@@ -114,15 +117,16 @@ def is_held(group: str) -> bool:
 
 
 def read_all(data: Path) -> Iterator[Row]:
+    """Raises EvaluationError for a file that is missing or a row that lacks its fields."""
     for name in ("intent_train", "intent_train_extra"):
-        yield from (_domain_row(r) for r in _lines(data / f"{name}.jsonl"))
+        yield from (_domain_row(r) for r in _lines(data / f"{name}.jsonl", "label", "style"))
     for name in ("jailbreak_train", "jailbreak_train_extra"):
-        yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl"))
+        yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl", "label", "kind"))
     for name in ("pii_train", "pii_train_extra", "pii_train_synth"):
-        yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl"))
+        yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl", "spans", "labels"))
 
 
-def _domain_row(raw: dict[str, Any]) -> Row:
+def _domain_row(raw: Raw) -> Row:
     text = raw["text"]
     exam = raw["style"] == "exam"
     lang = "zh" if raw["lang"] == "zh" else "en"
@@ -144,7 +148,7 @@ def _domain_row(raw: dict[str, Any]) -> Row:
     )
 
 
-def _jailbreak_row(raw: dict[str, Any]) -> Row:
+def _jailbreak_row(raw: Raw) -> Row:
     group = raw.get("template") or opening(raw["text"])
     return Row(
         text=raw["text"],
@@ -157,12 +161,13 @@ def _jailbreak_row(raw: dict[str, Any]) -> Row:
     )
 
 
-def _pii_row(raw: dict[str, Any]) -> Row:
+def _pii_row(raw: Raw) -> Row:
     spans = [(int(a), int(b), str(kind)) for a, b, kind in raw["spans"]]
     ignored = [(int(a), int(b), str(kind)) for a, b, kind in raw.get("ignore_spans") or ()]
     known: list[Span] = [span for span in spans if span[2] in PII_TYPES]
     ignored += [span for span in spans if span[2] not in PII_TYPES]  # TITLE is none of our types
     group = raw.get("template_id") or opening(raw["text"])
+    annotated = annotated_types(raw["labels"])
     return Row(
         text=raw["text"],
         source=raw["source"],
@@ -170,17 +175,10 @@ def _pii_row(raw: dict[str, Any]) -> Row:
         group=f"pii:{group}",
         lang=raw["lang"],
         stratum=f"pii/{raw['source']}/{'with' if known else 'without'}",
-        annotated=annotated_types(raw["labels"]),
+        annotated=tuple(kind for kind in PII_TYPES if kind in annotated),
         spans=tuple(known),
         ignored=tuple(ignored),
     )
-
-
-def annotated_types(labels: str) -> tuple[str, ...]:
-    """Which types a source's `labels` field says are marked: all of them for `full`."""
-    if labels.startswith("full"):
-        return PII_TYPES
-    return tuple(kind for kind in PII_TYPES if re.search(rf"\b{kind}\b", labels))
 
 
 def _without_streets(rows: Iterable[Row], report: Report) -> Iterator[Row]:
@@ -273,13 +271,12 @@ def _with_ask(row: Row) -> Row:
 
 def _texts(paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
-        for raw in _lines(path):
+        for raw in json_lines(path, (), GUIDE):
             yield from (raw[name] for name in ("text", "a", "b") if name in raw)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
+def _lines(path: Path, *needed: str) -> Iterator[Raw]:
+    return json_lines(path, ("text", "source", "license", "lang", *needed), GUIDE)
 
 
 def _draw(text: str) -> int:
