@@ -47,6 +47,28 @@ def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
     assert settled("at 12 High Street; then left", "12 High Street; then") == "12 High Street; then"
 
 
+def test_the_kind_of_street_right_after_an_address_belongs_to_it_once() -> None:
+    assert settled("It is at 1881 Post Street, upstairs.", "1881 Post") == "1881 Post Street"
+    assert settled("It is at 5 Main Street way up.", "5 Main Street") == "5 Main Street"
+    assert settled("It is at 5 Postal streets", "5 Postal") == "5 Postal"
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "address"),
+    [
+        ("地址是工人体育场北路50号", "人体育场北路50号", "工人体育场北路50号"),
+        ("公园坐落于前门大街38号。", "大街38号", "前门大街38号"),
+        ("地址就是在：什刹海前海东沿22号", "刹海前海东沿22号", "什刹海前海东沿22号"),
+        ("地址在前门大街38号", "前门大街38号", "前门大街38号"),
+        ("地址很远，前门大街38号", "大街38号", "大街38号"),
+        ("我在前门大街38号", "大街38号", "大街38号"),
+    ],
+)
+def test_an_address_begins_where_the_text_announces_it(text: str, found: str, address: str) -> None:
+    start = text.index(found)
+    assert [text[a:b] for a, b in address_ranges(text, start, start + len(found))] == [address]
+
+
 def test_an_address_after_a_line_break_is_not_lost_but_the_next_sentence_is_none() -> None:
     text = "北京市海淀区\n中关村大街1号；周边有天坛和故宫"
     found = [text[start:end] for start, end in address_ranges(text, 0, len(text))]

@@ -1,7 +1,8 @@
-"""Where a Chinese address ends: Chinese has no blanks, so the head's last characters are often unsure.
+"""Where an address begins and ends: the head is often unsure of its edges, since they are names.
 
-An address ends with its sentence, holds whole parentheses, and takes the word of place right after it.
-Rules of spelling only: whether something is an address is the head's to say.
+An address takes the kind of street right after it. A Chinese one, without blanks, begins where the text
+says that an address follows, ends with its sentence, holds whole parentheses, and takes the word of place
+right after it. Rules of spelling only: whether something is an address is the head's to say.
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ from itertools import pairwise
 
 from vsr.encoder.tokens import CJK
 
+KIND = re.compile(
+    r"\s(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|boulevard|blvd|way|court|highway|plaza|place|parkway"
+    r"|terrace|square)\b",
+    re.IGNORECASE,
+)
+FOLLOWS = re.compile(r"(?:地址(?>就?[是为]?在?[:：]?)|位于|坐落[于在])([\u4e00-\u9fff]{1,3})$")
+"""Characters that the head passed over between the words that announce an address and its rest."""
+ANNOUNCED = 12
+"""So many characters before an address are looked at."""
 STOPS = re.compile(r"[；;。！？!?\n]")
 SCRAP = re.compile(r"[，,、][^，,、\d]{0,2}$")
 """A comma and a few characters: the head ran on into the next clause."""
@@ -30,6 +40,7 @@ def address_ranges(text: str, start: int, end: int) -> list[tuple[int, int]]:
     one if it names a road, a number or a district: no part of an address is lost to a line break."""
     if not CJK.search(text, start, end):
         return [(start, address_end(text, start, end))]
+    start = _announced(text, start)
     borders = [start, *(stop.end() for stop in STOPS.finditer(text, start, end)), end]
     found = []
     for first, last in pairwise(borders):
@@ -43,6 +54,8 @@ def address_ranges(text: str, start: int, end: int) -> list[tuple[int, int]]:
 def address_end(text: str, start: int, end: int) -> int:
     """The end of the address that the head found at `text[start:end]`; `start` if it is none."""
     if not CJK.search(text, start, end):
+        if (kind := KIND.match(text, end)) and not KIND.search(text, start, end):
+            end = kind.end()
         return end if end - start >= SHORTEST or PARTS.search(text, start, end) else start
     if stop := STOPS.search(text, start, end):
         end = stop.start()
@@ -54,6 +67,12 @@ def address_end(text: str, start: int, end: int) -> int:
     found = text[start:end]
     named = PARTS.search(found) is not None
     return start if (len(found) < SHORTEST or BRANCH.search(found)) and not named else end
+
+
+def _announced(text: str, start: int) -> int:
+    """Where the address that the text announces begins, if the head found all but its first characters."""
+    passed = FOLLOWS.search(text, max(0, start - ANNOUNCED), start)
+    return passed.start(1) if passed else start
 
 
 def _with_note(text: str, start: int, end: int) -> int:
