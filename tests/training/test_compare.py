@@ -160,6 +160,21 @@ def test_a_variant_that_was_measured_is_not_trained_again(
     assert runs == {"rank 2": 1, "rank 4": 1}
 
 
+def test_with_a_part_of_the_data_as_many_texts_are_drawn_from_fewer_groups(
+    base: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[int]] = {}
+
+    def watched(network: Any, made: Any, order: Any, anchors: Any, stage: Any, *_: object) -> None:
+        seen[stage.name] = [len(made), sum(map(len, order))]
+
+    monkeypatch.setattr(module, "run_stage", watched)
+    compared(variants_of("data", percent=(50, 100)), base, work, tmp_path, share=1e-3)
+    half, whole = seen["50 percent"], seen["100 percent"]
+    assert 0 < half[0] < whole[0] == len(training_rows())
+    assert half[1] == pytest.approx(whole[1], abs=4)
+
+
 def test_a_trunk_of_its_own_sees_only_the_rows_of_its_task(base: Path, work: Path, tmp_path: Path) -> None:
     shared, pii = (variant for variant in TRUNKS if variant.name in ("shared", "pii alone"))
     of_shared, of_pii = compared([shared, pii], base, work, tmp_path, share=4e-4)

@@ -1,17 +1,19 @@
-"""What decides how good the heads are: one trunk or several, the adapters' rank, the trunk's depth.
+"""What decides how good the heads are: one trunk or several, the adapters' rank, the trunk's depth, the data.
 
-    python -m vsr.training.compare trunks|ranks|layers --data DIR --work WORK --out OUT [--share 0.2]
-        [--rank R,R] [--layers N,N] [--only VARIANT]
+    python -m vsr.training.compare trunks|ranks|layers|data --data DIR --work WORK --out OUT [--share 0.2]
+        [--rank R,R] [--layers N,N] [--percent N,N] [--only VARIANT]
 
-Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget.
-Each leaves one JSON file in OUT and is skipped if that is there, so a comparison that was cut off goes on;
-at the end the picture of all of them is drawn. To compare trunks, all start from `align.pt` of WORK; for
-ranks and layers, whose adapters differ in shape, from its new embedding rows alone.
+Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
+those of `data` from draws of the same size among a part of the groups of rows. Each leaves one JSON file in
+OUT and is skipped if that is there, so a comparison that was cut off goes on; at the end the picture of all
+of them is drawn. To compare trunks or data, all start from `align.pt` of WORK; for ranks and layers, whose
+adapters differ in shape, from its new embedding rows alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import time
@@ -50,9 +52,10 @@ TEACHERS = {
     "embedding": OF_DOMAIN,
 }
 """The tasks that a head learns from: without any of them there is nothing to measure."""
-COMPARISONS = ("trunks", "ranks", "layers")
+COMPARISONS = ("trunks", "ranks", "layers", "data")
 RANKS = (4, 8, 16, 32, 64)
 LAYERS = (2, 3, 4, 6)
+PERCENT = (12, 25, 50, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ class Variant:
     """One network to be trained and measured.
 
     tasks: whose rows it learns from. own_guard: rows of other tasks say nothing to the guard's head.
-    aligned: starts from all that `align` taught, not from the new embedding rows alone. size: where it
-    stands on the curve, None in a comparison without one.
+    aligned: starts from all that `align` taught, not from the new embedding rows alone. percent: of the
+    groups of rows, to draw from. size: where it stands on the curve, None in a comparison without one.
     """
 
     comparison: str
@@ -71,6 +74,7 @@ class Variant:
     layers: int | None = None
     own_guard: bool = False
     aligned: bool = False
+    percent: int = 100
     size: int | None = None
 
     @property
@@ -103,7 +107,10 @@ class Material:
 
 
 def variants_of(
-    comparison: str, ranks: Sequence[int] = RANKS, layers: Sequence[int] = LAYERS
+    comparison: str,
+    ranks: Sequence[int] = RANKS,
+    layers: Sequence[int] = LAYERS,
+    percent: Sequence[int] = PERCENT,
 ) -> list[Variant]:
     """Raises EvaluationError for a comparison that there is not."""
     if comparison == "trunks":
@@ -112,6 +119,8 @@ def variants_of(
         return [Variant("ranks", f"rank {rank}", rank=rank, size=rank) for rank in ranks]
     if comparison == "layers":
         return [Variant("layers", f"{depth} layers", layers=depth, size=depth) for depth in layers]
+    if comparison == "data":
+        return [Variant("data", f"{part} percent", aligned=True, percent=part, size=part) for part in percent]
     raise EvaluationError(f"there is no comparison {comparison!r}; there are {', '.join(COMPARISONS)}")
 
 
@@ -155,9 +164,11 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     network = adapted_network(material.base, vocabulary, seed, variant.rank, "eager", variant.layers)
     start(network, torch.load(material.work / "align.pt", weights_only=True), aligned=variant.aligned)
     budget = {task: int(count * share) for task, count in JOINT.budget.items()}
-    drawn = drawn_from(material.made, material.rows, budget, seed)
-    kept = [i for i in drawn if material.made[i].task in variant.tasks]
-    made = [_own_guard(e) for e in material.made] if variant.own_guard else material.made
+    members = [i for i, row in enumerate(material.rows) if _place(row.group) < variant.percent]
+    made, rows = [material.made[i] for i in members], [material.rows[i] for i in members]
+    drawn = drawn_from(made, rows, budget, seed)
+    kept = [i for i in drawn if made[i].task in variant.tasks]
+    made = [_own_guard(e) for e in made] if variant.own_guard else made
     stage = Stage(variant.name, budget, JOINT.rate, JOINT.embedding_rate, JOINT.tokens, JOINT.texts)
     order = batches(made, kept, stage.tokens, stage.texts, seed)
     partial = material.work / f"compare-{variant.file.removesuffix('.json')}.part.pt"
@@ -171,6 +182,7 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
         "variant": variant.name,
         "size": variant.size,
         "rank": variant.rank,
+        "percent": variant.percent,
         "layers": network.trunk.config.num_hidden_layers,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "share": share,
@@ -191,6 +203,11 @@ def start(network: Network, state: Mapping[str, torch.Tensor], *, aligned: bool)
     with torch.no_grad():
         for name, value in chosen.items():
             parameters[name].copy_(value)
+
+
+def _place(group: str) -> float:
+    """Where a group of rows stands among all of them, from 0 to 100; the smaller parts lie in the larger."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[8:12]) / 2**32 * 100
 
 
 def _own_guard(example: Example) -> Example:
@@ -226,6 +243,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.2, help="of the recipe's budget")
     parser.add_argument("--rank", type=_numbers, default=RANKS, metavar="R,R", help="of `ranks`")
     parser.add_argument("--layers", type=_numbers, default=LAYERS, metavar="N,N", help="of `layers`")
+    parser.add_argument("--percent", type=_numbers, default=PERCENT, metavar="N,N", help="of `data`")
     parser.add_argument("--only", action="append", metavar="VARIANT", help="by name; may be repeated")
     parser.add_argument(
         "--natural", type=Path, default=None, metavar="FILE", help="more prompts to measure on"
@@ -236,7 +254,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
-    variants = variants_of(given.comparison, given.rank, given.layers)
+    variants = variants_of(given.comparison, given.rank, given.layers, given.percent)
     names = [variant.name for variant in variants]
     unknown = sorted(set(given.only or ()) - set(names))
     if unknown:
