@@ -35,6 +35,7 @@ def main() -> None:
     )
     parser.add_argument("--stage", choices=STAGES, help="run this stage alone, even if its output is there")
     parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="7 made the one that ships")
+    parser.add_argument("--version", metavar="VERSION", help="of the bundle; the date by default")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     build_bundle(
@@ -43,6 +44,7 @@ def main() -> None:
         arguments.work,
         stage=arguments.stage,
         seed=arguments.seed,
+        version=arguments.version,
         natural=arguments.natural,
         natural_asks=arguments.natural_asks,
     )
