@@ -91,6 +91,7 @@ async def _measure(plan: Plan, bundle: Bundle) -> dict[str, Any]:
         for tokens, count in plan.latency.items():
             _say(f"{count} texts of {tokens} tokens")
             latency[tokens] = _summary(await _latencies(encoder, [maker.make(tokens) for _ in range(count)]))
+            latency[tokens]["bare_p50"] = await asyncio.to_thread(_bare, bundle, maker.make(tokens), count)
         beside = await _beside_long(encoder, maker, plan.short)
         throughput = {
             tokens: await _throughput(encoder, bundle, maker, tokens, count, plan.rounds)
@@ -115,6 +116,12 @@ async def _latencies(encoder: Encoder, texts: Sequence[str]) -> list[float]:
         await _read(encoder, text)
         taken.append(1e3 * (time.perf_counter() - begun))
     return taken
+
+
+def _bare(bundle: Bundle, text: str, count: int) -> float:
+    """The median milliseconds of the graph alone for the windows of a text, in batches."""
+    graph = BareGraph(bundle, text)
+    return percentile(sorted(1e3 * graph.seconds(1) for _ in range(count)), 50)
 
 
 async def _beside_long(encoder: Encoder, maker: PromptMaker, count: int) -> dict[str, Any]:
