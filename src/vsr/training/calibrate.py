@@ -191,8 +191,10 @@ def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> lis
     for _ in range(count):
         texts = chance.choices(sources, weights)[0]
         parts: list[str] = []
-        while sum(map(_tokens, parts)) < windows * WINDOW_STRIDE - 60:
+        tokens = 0
+        while tokens < windows * WINDOW_STRIDE - 60:
             parts.append(chance.choice(texts))
+            tokens += _tokens(parts[-1])
         made.append("\n\n".join(parts))
     return made
 
