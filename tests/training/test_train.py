@@ -118,15 +118,3 @@ def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
     other = collate([replace(example(0, feedback=0), task="natural")], ANCHORS)
     losses = [task_losses(made(b.ids, b.mask), b)[-1].item() for b in (own, other)]
     assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])
-
-
-def test_an_average_lies_on_the_line_between_both_trunks_and_keeps_the_heads() -> None:
-    late, early = network(), network()
-    with torch.no_grad():
-        for weights in late.parameters():
-            weights.fill_(1.0)
-        for weights in early.parameters():
-            weights.fill_(0.0)
-    module.average(late, early, 0.25)
-    assert all(bool((weights == 0.75).all()) for weights in late.trunk.parameters())
-    assert all(bool((weights == 1.0).all()) for weights in late.domain.parameters())

@@ -42,7 +42,7 @@ from vsr.training.rows import Row, read_rows
 from vsr.training.science import science
 from vsr.training.teach import base_engine, teach
 from vsr.training.train import STAGES as TRAINING
-from vsr.training.train import adapted_network, average, merged, train
+from vsr.training.train import adapted_network, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import save_weights
 
@@ -51,10 +51,6 @@ logger = logging.getLogger(__name__)
 SEED = 7
 RARE_IN_DICTIONARY = 16
 """Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
-
-
-ALIGNED_SHARE = 0.15
-"""How far the trunk goes back to what it was before all heads were trained."""
 
 TRAINED = f"{TRAINING[-1].name}.pt"
 """What the stage `train` leaves in the end."""
@@ -140,14 +136,12 @@ def _vocabulary(base: Path, work: Path) -> None:
 
 
 def _export(base: Path, work: Path, seed: int) -> None:
-    """Merge, average, convert, quantise; `fp32/` and `int8/` hold the graphs, `fp32/` the merged weights too,
+    """Merge, convert, quantise; `fp32/` and `int8/` hold the graphs, `fp32/` the merged weights too,
     `adapter/` the LoRA weights of the last stage."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
-    network, aligned = (adapted_network(base, tokenizer.get_vocab_size(), seed) for _ in range(2))
+    network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, work / TRAINED)
-    load_trained(aligned, work / "align.pt")
     network = merged(network, work / "adapter")
-    average(network, merged(aligned), ALIGNED_SHARE)
     texts = [row.text for row in read_rows(work / "held.jsonl")]
     graph = export.convert(network)
     for name in ("fp32", "int8"):

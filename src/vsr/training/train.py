@@ -186,19 +186,6 @@ def merged(network: Network, adapter: Path | None = None) -> Network:
     return network
 
 
-def average(network: Network, earlier: Network, share: float) -> None:
-    """Moves the trunk of `network` by `share` of the way back to that of `earlier`; both are merged.
-
-    What training narrowed comes partly back: sources that it never met are read better, its own a little
-    worse (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
-    """
-    before = earlier.trunk.state_dict()
-    with torch.no_grad():
-        for name, weights in network.trunk.state_dict().items():
-            if weights.is_floating_point():
-                weights.lerp_(before[name], share)
-
-
 def run_stage(
     network: Network,
     made: Sequence[Example],
