@@ -14,7 +14,8 @@ from vsr.encoder.tokens import TextTokenizer
 Prediction = tuple[str, float, bool]
 
 STREET = "STREET_ADDRESS"
-ALL = (*TYPES, STREET)
+DATE = "DATE_TIME"
+ALL = (*TYPES, STREET, DATE)
 
 NOTHING: Prediction = ("PERSON", 0.01, False)
 
@@ -170,3 +171,9 @@ def test_an_unsure_word_belongs_to_an_address_and_makes_none(tokenizer: TextToke
 def test_unsure_words_do_not_lower_the_score_of_an_address(tokenizer: TextTokenizer) -> None:
     predictions = [begin(STREET), inside(STREET, 0.3), inside(STREET, 0.3)]
     assert found(tokenizer, "555 word text", predictions, {STREET: 0.85}) == [(STREET, "555 word text")]
+
+
+def test_a_time_takes_the_half_of_the_day_after_it(tokenizer: TextTokenizer) -> None:
+    assert found(tokenizer, "555 pm text", [begin(DATE), NOTHING, NOTHING]) == [(DATE, "555 pm")]
+    assert found(tokenizer, "555 the pm", [begin(DATE), NOTHING, NOTHING]) == [(DATE, "555")]
+    assert found(tokenizer, "word pm", [begin(DATE), NOTHING]) == [(DATE, "word")]

@@ -8,6 +8,7 @@ decided elsewhere.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ UNSURE_FLOOR = 0.2
 """A word this likely belongs to a run of LONG_TYPES, but makes none by itself."""
 FAINTEST = 0.1
 """Words with no piece above this are not looked at."""
+HALF_OF_DAY = re.compile(r"\s?[ap]\.?m\b\.?", re.IGNORECASE)
+"""What belongs to the time before it."""
 VERBATIM = frozenset({"PASSWORD"})
 """Types whose edges may be punctuation."""
 LONG_TYPES = frozenset({"STREET_ADDRESS"})
@@ -168,6 +171,8 @@ def _span(text: str, run: Sequence[_Word], thresholds: Mapping[str, float]) -> l
     start, end = run[0].start, run[-1].end
     if kind not in VERBATIM:
         start, end = _trimmed(text, start, end)
+    if kind == "DATE_TIME" and text[end - 1].isdigit() and (half := HALF_OF_DAY.match(text, end)):
+        end = half.end()
     ranges = address_ranges(text, start, end) if kind in LONG_TYPES else [(start, end)]
     return [Span(kind, first, last, score) for first, last in ranges if first < last]
 
