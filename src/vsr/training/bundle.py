@@ -20,7 +20,7 @@ from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
 WINDOW_TOKENS = 134
 WINDOW_STRIDE = 108
-CLOSE_UPS = {"tokens": 34, "stride": 17, "risk": 0.5}
+CLOSE_UPS = {"tokens": 34, "stride": 17, "risk": 0.8}
 """Pieces of a window that the guard suspects: with the special tokens they are as wide as the server's
 narrowest graph."""
 HASHED = ("openvino_model.bin", "openvino_model.xml", "tokenizer.json", "config.json")
