@@ -18,9 +18,10 @@ from tests.encoder.tiny_bundle import (
     write_bundle,
     write_manifest,
 )
+from vsr.encoder.backend import HeadOutputs, Ids
 from vsr.encoder.bundle import Bundle, default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
-from vsr.encoder.openvino import OpenVINOBackend
+from vsr.encoder.openvino import OpenVINOBackend, _Graph
 from vsr.errors import BundleError
 
 
@@ -72,24 +73,39 @@ def test_a_short_window_is_not_read_with_the_rest_of_a_longer_one(backend: OpenV
     assert np.array_equal(backend.infer(short, np.ones_like(short)).domain, first)
 
 
-def test_a_short_window_gets_the_same_answer_while_another_lane_works(bundle: Bundle) -> None:
+def test_a_short_window_has_a_graph_of_its_own_while_another_lane_works_and_the_same_answer(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two = OpenVINOBackend(bundle.graph_path, 70, bundle.manifest.heads, threads=2)
     short, batch = np.full((1, 30), 6, dtype=np.int64), np.full((two.sizes(70)[-1], 70), 7, dtype=np.int64)
+    run = _Graph.run
+    used: set[int] = set()
+
+    def noted(graph: _Graph, ids: Ids, mask: Ids) -> HeadOutputs:
+        if len(ids) == 1:
+            used.add(id(graph))
+        return run(graph, ids, mask)
+
+    monkeypatch.setattr(_Graph, "run", noted)
     quiet = np.array(two.infer(short, np.ones_like(short)).domain)
-    done = Event()
+    assert len(used) == 1
+    works, done = Event(), Event()
 
     def work() -> None:
         while not done.is_set():
             two.infer(batch, np.ones_like(batch), lane=1)
+            works.set()
 
     with ThreadPoolExecutor(1) as other:
         working = other.submit(work)
         try:
+            works.wait(10)
             for _ in range(200):
                 assert np.allclose(two.infer(short, np.ones_like(short)).domain, quiet, atol=1e-5)
         finally:
             done.set()
         working.result()
+    assert len(used) == 2
 
 
 def test_a_window_wider_than_the_graph_is_refused(backend: OpenVINOBackend) -> None:

@@ -149,7 +149,7 @@ def test_a_chinese_character_alone_is_no_address(tokenizer: TextTokenizer) -> No
 
 def test_an_address_keeps_a_name_in_it_that_could_be_something_else(tokenizer: TextTokenizer) -> None:
     predictions = [begin(STREET), begin("PERSON", 0.6), inside(STREET), inside(STREET)]
-    assert found(tokenizer, "555 john word text", predictions)[0] == (STREET, "555 john word text")
+    assert found(tokenizer, "555 john word text", predictions) == [(STREET, "555 john word text")]
 
 
 def test_an_address_does_not_reach_over_the_end_of_a_sentence_or_a_new_one(tokenizer: TextTokenizer) -> None:
