@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from vsr.training.attacks import SHARES, attacks, book
-from vsr.training.calibrate import HARD_KINDS
 from vsr.training.disguises import CODES, DISGUISES, noise
 from vsr.training.examples import task_of
+from vsr.training.joined import HARD_KINDS
 from vsr.training.rows import Row
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from vsr.training.attacks import book
-from vsr.training.calibrate import HARD_KINDS
 from vsr.training.concerns import ROWS, concerns
 from vsr.training.examples import task_of
+from vsr.training.joined import HARD_KINDS
 from vsr.training.prepare import is_held, key
 from vsr.training.rows import Row
 

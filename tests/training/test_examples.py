@@ -117,6 +117,17 @@ def test_an_injection_inside_a_document_is_not_cut_off(tokenizer: Tokenizer) -> 
     )
     (example,) = examples(tokenizer, [row], {}, seed=0)
     assert len(example.ids) == 202 <= INDIRECT_TOKENS + 2
+    assert example.jailbreak == 1
+
+
+def test_a_document_whose_injection_may_be_cut_off_says_nothing_to_the_guard(tokenizer: Tokenizer) -> None:
+    attack = replace(
+        ROW, text="a " * 300, annotated=None, spans=(), jailbreak="jailbreak", stratum="j/indirect/x"
+    )
+    twin = replace(attack, jailbreak="benign")
+    whole = replace(attack, stratum="j/jailbreak_template/x")
+    made = examples(tokenizer, [attack, twin, whole], {}, seed=0)
+    assert [example.jailbreak for example in made] == [NOTHING, 0, 1]
 
 
 def test_small_strata_are_drawn_more_often_than_their_share(tokenizer: Tokenizer) -> None:

@@ -22,7 +22,7 @@ from vsr.training.disguises import CODES, disguised, noise
 from vsr.training.generate import frame_pairs, read_pairs
 from vsr.training.rows import Row
 
-SHARES = {"en": 45, "zh": 35, "de": 5, "es": 5, "fr": 5, "pt": 2, "ru": 1.5, "ja": 1.5}
+SHARES = {"en": 43, "zh": 34, "de": 8, "es": 5, "fr": 5, "pt": 2, "ru": 1.5, "ja": 1.5}
 """Rows in a hundred by language."""
 
 ROWS = 18_000

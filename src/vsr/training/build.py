@@ -87,7 +87,7 @@ def build_bundle(
         read_inputs(data, natural=natural, asks=[natural_asks] if natural_asks else [])
     with Progress(console=console) as progress:
         stages: list[tuple[str, Path, Callable[[], object]]] = [
-            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported)),
+            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported, seed)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
@@ -128,7 +128,9 @@ def _additions(seed: int) -> list[Row]:
 def _vocabulary(base: Path, work: Path) -> None:
     """Characters of the training rows seen twice, and those of the dictionary that are not rare."""
     known = vocabulary_of(base / "tokenizer.json")
-    texts = (row.text for row in read_rows(work / "train.jsonl") if row.stratum != "dictionary")
+    # what is joined repeats other rows
+    read = (row for row in read_rows(work / "train.jsonl") if not row.source.startswith("generated-joined"))
+    texts = (row.text for row in read if row.stratum != "dictionary")
     words = (traditional + simplified for traditional, simplified, _ in entries())
     characters = {*new_characters(texts, known), *new_characters(words, known, RARE_IN_DICTIONARY)}
     size = extend_tokenizer(base / "tokenizer.json", sorted(characters), work / "tokenizer.json")

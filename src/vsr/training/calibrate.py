@@ -23,6 +23,7 @@ from vsr.evaluation.reading import read_texts
 from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
 from vsr.training.examples import free_tags, tags_of, task_of
+from vsr.training.joined import filling, is_hard, of_people, sources_of
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
 from vsr.training.rows import Row, read_rows
 
@@ -33,11 +34,8 @@ HARD_TARGET = 0.05
 """Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
 FEEDBACK_TARGET = 0.02
 """So many ordinary first questions may be taken for feedback."""
-HARD_KINDS = ("trigger", "security", "roleplay", "with_context", "encoded", "safety_topic", "system_prompt")
 LENGTHS = ((2, 400), (4, 400), (8, 300), (16, 160), (64, 100), (350, 24))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
-FEWEST_TEXTS = 20
-"""A source with fewer held-out texts makes no long ones."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""
 GRID = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))
@@ -105,16 +103,16 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     """Thresholds that grow with the number of windows; system prompts have their own."""
     # what was written to look like an attack would set the rate by how much of it was written
     benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
-    of_people = [r for r in benign if not _is_hard(r)]
-    hard = [r.text for r in benign if _is_hard(r) and "system_prompt" not in r.stratum]
-    ordinary = [*_sample([r.text for r in of_people], 2400), *natural]
+    ordinary_rows = of_people(rows)
+    hard = [r.text for r in benign if is_hard(r) and "system_prompt" not in r.stratum]
+    ordinary = [*_sample([r.text for r in ordinary_rows], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
         threshold_at(_risks(bundle, ordinary), TARGET), threshold_at(_risks(bundle, hard), HARD_TARGET)
     )
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
-        texts = _long_texts(of_people, windows, count, seed=number)
+        texts = _long_texts(ordinary_rows, windows, count, seed=number)
         least = points[-1].threshold
         fitted = max(least, threshold_at(_risks(bundle, texts), TARGET))
         limit = None if number == len(LENGTHS) - 1 else windows
@@ -124,10 +122,6 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
         OperatingPoint("system", p.max_windows, _shown(max(p.threshold, of_system)), TARGET) for p in points
     ]
     return (*points, *own)
-
-
-def _is_hard(row: Row) -> bool:
-    return any(kind in row.stratum for kind in HARD_KINDS)
 
 
 def pii_thresholds(bundle: Path, rows: Sequence[Row]) -> dict[str, float]:
@@ -179,30 +173,11 @@ def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
 
 def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> list[str]:
     """Benign texts of about `windows` windows each, joined from shorter ones of one source: a text of
-    unrelated prompts is a document with orders in it, which is what an attack in a document looks like.
-    Sources by the square root of their size, as in training."""
+    unrelated prompts is a document with orders in it, which is what an attack in a document looks like."""
     chance = random.Random(seed)
-    by_source: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        by_source[row.source].append(row.text)
-    sources = [texts for texts in by_source.values() if len(texts) >= FEWEST_TEXTS]
-    weights = [len(texts) ** 0.5 for texts in sources]
-    made = []
-    for _ in range(count):
-        texts = chance.choices(sources, weights)[0]
-        parts: list[str] = []
-        tokens = 0
-        while tokens < windows * WINDOW_STRIDE - 60:
-            parts.append(chance.choice(texts))
-            tokens += _tokens(parts[-1])
-        made.append("\n\n".join(parts))
-    return made
-
-
-def _tokens(text: str) -> int:
-    """A rough count: a Chinese character is a token, four others are one."""
-    wide = sum(ord(c) > 0x2E7F for c in text)
-    return wide + (len(text) - wide) // 4
+    sources, weights = sources_of(rows)
+    drawn = (chance.choices(sources, weights)[0] for _ in range(count))
+    return ["\n\n".join(filling(chance, texts, windows * WINDOW_STRIDE - 60)) for texts in drawn]
 
 
 def _risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:

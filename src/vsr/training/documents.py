@@ -14,8 +14,8 @@ from vsr.training.attacks import Book, Template, book, typed
 from vsr.training.rows import Row
 
 PAIRS = {"en": 2300, "zh": 2800}
-SHORTEST, LONGEST = 60, 205
-"""About so many tokens: more than one window of the server, or a good part of one."""
+SHORTEST, LONGEST = 50, 115
+"""About so many tokens: the server never reads more than a window at once."""
 TRIES = 12
 BODY = re.compile(r"«(\w+)»")
 HOLE = "\0"

@@ -33,7 +33,8 @@ LONGEST = {
 """Content tokens per task. Longer texts cost time in proportion and teach domain little."""
 
 INDIRECT_TOKENS = 224
-"""An injection inside a document must not be cut off its positive row, nor its clean twin's."""
+"""An injection inside a document must not be cut off its positive row, nor its clean twin's; of a document
+that is longer nobody knows whether the injection is in what is left, so it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,9 @@ def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: r
     inside = slice(1 + start, 1 + stop)
     ids = [encoding.ids[0], *encoding.ids[inside], encoding.ids[-1]]
     whole = stop - start == len(encoding.ids) - 2
+    jailbreak = (
+        None if row.jailbreak == "jailbreak" and "indirect" in row.stratum and not whole else row.jailbreak
+    )
     tags = None
     if row.annotated is not None:
         tags = np.array(
@@ -148,7 +152,7 @@ def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: r
         ids=np.array(ids, np.int32),
         task=task,
         domain=NOTHING if row.domain is None else DOMAINS.index(row.domain),
-        jailbreak=NOTHING if row.jailbreak is None else JAILBREAK.index(row.jailbreak),
+        jailbreak=NOTHING if jailbreak is None else JAILBREAK.index(jailbreak),
         anchor=anchors.get(row.anchor, NOTHING) if row.anchor and whole else NOTHING,
         fact_check=NOTHING if row.fact_check is None else FACT_CHECK.index(row.fact_check),
         feedback=NOTHING if row.feedback is None else FEEDBACK.index(row.feedback),

@@ -3,7 +3,7 @@
 Reads `*_train*.jsonl` (and texts of what is reported on, only to leave out what stands in both), adds the
 generated prompts and the dictionary, and writes `train.jsonl` and `held.jsonl`: a twentieth of the
 groups is held out for calibration. Near duplicates are one group, and labels that contradict one another
-within them are repaired. Dev files are never trained on.
+within them are repaired. Texts joined from training rows come last. Dev files are never trained on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from vsr.evaluation.inputs import Raw, annotated_types, json_lines
 from vsr.training.asks import fact_need, no_feedback
 from vsr.training.clusters import clusters, grouped, repaired
+from vsr.training.joined import joined
 from vsr.training.labels import PII_TYPES
 from vsr.training.notation import rewritten
 from vsr.training.rows import Row, Span, write_rows
@@ -96,16 +97,20 @@ def opening(text: str) -> str:
     return re.sub(r"\d+", "0", key(text))[:40]
 
 
-def prepare(data: Path, out: Path, additions: Iterable[Row], reported: Iterable[Path] = ()) -> Report:
+def prepare(
+    data: Path, out: Path, additions: Iterable[Row], reported: Iterable[Path] = (), seed: int = 0
+) -> Report:
     """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text. reported: files of more texts
-    that are reported on."""
+    that are reported on. seed: of what is joined."""
     report = Report(Counter(), Counter(), {}, Counter())
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
     every = map(_with_ask, [*_without_streets(read_all(data), report), *additions])
     rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
-    held = [row for row in rows if is_held(row.group)]
-    write_rows(out / "train.jsonl", (row for row in rows if not is_held(row.group)))
-    write_rows(out / "held.jsonl", held)
+    write_rows(out / "held.jsonl", (row for row in rows if is_held(row.group)))
+    kept = [row for row in rows if not is_held(row.group)]
+    made = [row for row in joined(kept, seed) if not is_held(row.group)]
+    write_rows(out / "train.jsonl", [*kept, *made])
+    rows += made
     report.kept.update(row.source for row in rows)
     report.licenses.update({row.source: row.license for row in sorted(rows, key=lambda r: r.source)})
     (out / "prepare.json").write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
