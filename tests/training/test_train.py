@@ -18,7 +18,7 @@ from vsr.training import train as module  # noqa: E402
 from vsr.training.checkpoint import trained_state  # noqa: E402
 from vsr.training.examples import NOTHING, Example  # noqa: E402
 from vsr.training.model import Network  # noqa: E402
-from vsr.training.train import Stage, collate, task_losses  # noqa: E402
+from vsr.training.train import Batch, Stage, collate, task_losses  # noqa: E402
 
 ANCHORS = np.eye(4, 16, dtype=np.float16)
 ORDER = [[number % 6, (number + 1) % 6] for number in range(6)]
@@ -118,3 +118,9 @@ def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
     other = collate([replace(example(0, feedback=0), task="natural")], ANCHORS)
     losses = [task_losses(made(b.ids, b.mask), b)[-1].item() for b in (own, other)]
     assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])
+
+
+def test_all_of_a_batch_goes_to_the_device_that_trains() -> None:
+    batch = collate([MADE[0], replace(MADE[1], tags=np.array([NOTHING, 0, NOTHING], np.int16))], ANCHORS)
+    moved = batch.to(torch.device("meta"))
+    assert {getattr(moved, name).device.type for name in Batch.__dataclass_fields__} == {"meta"}

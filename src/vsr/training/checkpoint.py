@@ -23,7 +23,7 @@ def trained_state(network: Network) -> dict[str, Tensor]:
 
 
 def load_trained(network: Network, checkpoint: Path) -> None:
-    _copy(torch.load(checkpoint, weights_only=True), network)
+    _copy(torch.load(checkpoint, weights_only=True, map_location="cpu"), network)
 
 
 def _copy(state: Mapping[str, Tensor], network: Network) -> None:
@@ -60,7 +60,7 @@ def resume(
     """How many steps are done. A checkpoint of other rows, told by their number of steps, is not used."""
     if not partial.exists():
         return 0
-    state = torch.load(partial, weights_only=True)
+    state = torch.load(partial, weights_only=True, map_location="cpu")
     if state["steps"] != steps:
         logger.warning("%s is of %d steps, not of %d: not used", partial.name, state["steps"], steps)
         return 0

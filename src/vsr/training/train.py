@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,9 @@ class Batch:
     anchored: Tensor
     anchors: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
+
 
 def train(
     base: Path,
@@ -134,11 +137,15 @@ def train(
     rank: int = RANK,
     progress: Progress | None = None,
 ) -> None:
-    """Runs the stages that have no checkpoint yet; each leaves its name with `.pt` in `work`."""
+    """Runs the stages that have no checkpoint yet, on a CUDA device if there is one; each leaves its name
+    with `.pt` in `work`."""
     torch.manual_seed(seed)
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
-    # plain attention: on a CPU the backward pass of the fused one is slower for short texts
-    network = adapted_network(base, tokenizer.get_vocab_size(), seed, rank, attention="eager")
+    on_gpu = torch.cuda.is_available()
+    # plain attention on a CPU: the backward pass of the fused one is slower there for short texts
+    attention = "sdpa" if on_gpu else "eager"
+    network = adapted_network(base, tokenizer.get_vocab_size(), seed, rank, attention)
+    network.to("cuda" if on_gpu else "cpu")
     rows = list(read_rows(work / "train.jsonl"))
     index, anchors = read_anchors(work)
     made = examples(tokenizer, rows, index, seed)
@@ -201,12 +208,13 @@ def run_stage(
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _shape(step, len(order)))
     network.train()
+    device = rest[0].device
     done = resume(partial, network, optimiser, schedule, len(order))
     bar = progress.add_task(stage.name, total=len(order), completed=done)
     started, running = time.monotonic(), np.zeros(6)
     for step, indices in enumerate(order[done:], start=done + 1):
-        batch = collate([made[i] for i in indices], anchors)
-        with torch.autocast("cpu", torch.bfloat16):
+        batch = collate([made[i] for i in indices], anchors).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
             outputs = network(batch.ids, batch.mask)
         losses = task_losses(outputs, batch)
         torch.stack(losses).sum().backward()
@@ -315,5 +323,7 @@ def embedding_loss(embedding: Tensor, batch: Batch) -> Tensor:
         return embedding.sum() * 0.0
     mine, theirs = embedding[batch.anchored], batch.anchors[batch.anchored]
     distance = (1.0 - (mine * theirs).sum(dim=1)).sum()
-    contrast = functional.cross_entropy(mine @ theirs.T / 0.05, torch.arange(len(mine)), reduction="sum")
+    contrast = functional.cross_entropy(
+        mine @ theirs.T / 0.05, torch.arange(len(mine), device=mine.device), reduction="sum"
+    )
     return 4.0 * distance + 0.1 * contrast
