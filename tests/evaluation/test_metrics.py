@@ -38,6 +38,12 @@ def test_a_threshold_is_not_reached_by_tied_scores_beyond_the_share() -> None:
     assert sum(score >= threshold_at([0.9] * 100, 0.01) for score in [0.9] * 100) == 0
 
 
+def test_of_weighted_negatives_at_most_the_asked_share_of_the_weight_reaches_the_threshold() -> None:
+    scores, weights = [0.9] * 90 + [0.5] * 10, [90**-0.5] * 90 + [10**-0.5] * 10
+    assert threshold_at(scores, 0.8) > 0.9
+    assert 0.5 < threshold_at(scores, 0.8, weights) < 0.9
+
+
 def test_perfect_confidence_has_no_calibration_error() -> None:
     assert expected_calibration_error([1.0, 1.0], [True, True]) == 0.0
     assert expected_calibration_error([1.0, 1.0], [True, False]) == pytest.approx(0.5)

@@ -106,11 +106,15 @@ class SpanCount:
         }
 
 
-def threshold_at(scores: Sequence[float], rate: float) -> float:
-    """The lowest threshold that at most `rate` of these negatives reach."""
-    ordered = np.sort(np.asarray(scores, float))[::-1]
-    allowed = math.floor(rate * len(ordered))
-    return float(np.nextafter(ordered[allowed], 2.0)) if allowed < len(ordered) else 0.0
+def threshold_at(scores: Sequence[float], rate: float, weights: Sequence[float] | None = None) -> float:
+    """The lowest threshold that at most `rate` of these negatives, or of their weight, reach."""
+    values = np.asarray(scores, float)
+    order = np.argsort(-values)
+    shares = np.ones(len(values)) if weights is None else np.asarray(weights, float)
+    # what the highest, the two highest ... make of the whole; rounding must not cost one that is allowed
+    reached = np.cumsum(shares[order]) / max(shares.sum(), 1e-12)
+    allowed = int((reached <= rate + 1e-9).sum())
+    return float(np.nextafter(values[order][allowed], 2.0)) if allowed < len(values) else 0.0
 
 
 def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:

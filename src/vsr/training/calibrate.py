@@ -8,7 +8,7 @@ is fitted on benign texts of its own length, made by joining held-out ones of pe
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -104,11 +104,15 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     # what was written to look like an attack would set the rate by how much of it was written
     benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
     ordinary_rows = of_people(rows)
-    hard = [r.text for r in benign if is_hard(r) and "system_prompt" not in r.stratum]
+    hard = [r for r in benign if is_hard(r) and "system_prompt" not in r.stratum]
+    # a third of them are OWASP's, which quotes attacks to explain them
+    sizes = Counter(r.source for r in hard)
+    weights = [sizes[r.source] ** -0.5 for r in hard]
     ordinary = [*_sample([r.text for r in ordinary_rows], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
-        threshold_at(_risks(bundle, ordinary), TARGET), threshold_at(_risks(bundle, hard), HARD_TARGET)
+        threshold_at(_risks(bundle, ordinary), TARGET),
+        threshold_at(_risks(bundle, [r.text for r in hard]), HARD_TARGET, weights),
     )
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
