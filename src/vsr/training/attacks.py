@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -140,6 +140,15 @@ def _placed(chance: random.Random, parts: Book, template: Template) -> tuple[str
         text = _beside(chance, parts, text, shape)
         kind = "with_context" if shape in ("paragraph", "above") else kind
     return (disguised(chance, text) if disguise else text), kind
+
+
+def sentence(
+    chance: random.Random, parts: Book, label: str, weights: Mapping[str, int]
+) -> tuple[str, Template]:
+    """A line of `label` to stand among others, and its template. weights: how often to draw a section."""
+    section = chance.choices(list(weights), list(weights.values()))[0]
+    template = chance.choice([t for t in parts.templates[label] if t.section == section])
+    return typed(chance, parts.filled(chance, template.line)), template
 
 
 def _fits(text: str, kind: str) -> bool:

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from vsr.training.attacks import Book, Template, book, typed
+from vsr.training.attacks import Book, Template, book, sentence
 from vsr.training.rows import Row
 
 PAIRS = {"en": 2300, "zh": 2800}
@@ -54,7 +54,7 @@ def _pairs(chance: random.Random, parts: Book, count: int) -> Iterator[Row]:
             if chance.random() < NOTHING_SAID:
                 harmless = parts.filled(chance, chance.choice(parts.slots[pool]))
                 beside = f"{parts.lang}:benign:{pool}"
-            texts = [document.replace(HOLE, sentence) for sentence in (attack, harmless)]
+            texts = [document.replace(HOLE, line) for line in (attack, harmless)]
             if not seen.intersection(texts) and all(map(_fits, texts)):
                 break
         else:
@@ -76,10 +76,7 @@ def _with_hole(chance: random.Random, parts: Book) -> tuple[str, str]:
 
 
 def _sentence(chance: random.Random, parts: Book, label: str) -> tuple[str, Template]:
-    weights = ATTACKS if label == "jailbreak" else HARMLESS
-    section = chance.choices(list(weights), list(weights.values()))[0]
-    template = chance.choice([t for t in parts.templates[label] if t.section == section])
-    text = typed(chance, parts.filled(chance, template.line))
+    text, template = sentence(chance, parts, label, ATTACKS if label == "jailbreak" else HARMLESS)
     return text if text[-1] in ENDS else text + ENDS[parts.lang == "zh"], template
 
 

@@ -11,7 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from vsr.training.attacks import Template, book, typed
+from vsr.training.attacks import Template, book, sentence
 from vsr.training.rows import Row
 
 PAIRS = {"en": 1400, "zh": 1400}
@@ -80,8 +80,8 @@ def _pair(chance: random.Random, lang: str, texts: Sequence[str]) -> Iterator[Ro
     parts = filling(chance, texts, chance.randrange(SHORTEST, LONGEST - 30))
     place, gap = chance.randrange(len(parts) + 1), chance.choice(GAPS)
     said = {
-        "jailbreak": _line(chance, lang, "jailbreak", ATTACKS),
-        "benign": _line(chance, lang, "benign", HARMLESS),
+        "jailbreak": sentence(chance, book(lang), "jailbreak", ATTACKS),
+        "benign": sentence(chance, book(lang), "benign", HARMLESS),
     }
     if chance.random() < NOTHING_SAID:
         said["benign"] = chance.choice(texts), Template("", "nothing", f"{lang}:benign:joined")
@@ -100,11 +100,3 @@ def _pair(chance: random.Random, lang: str, texts: Sequence[str]) -> Iterator[Ro
             stratum=f"{label}/generated-joined_with_context-{template.section}/{lang}",
             jailbreak=label,
         )
-
-
-def _line(chance: random.Random, lang: str, label: str, weights: dict[str, int]) -> tuple[str, Template]:
-    """A line of the attacks' book and its template."""
-    parts = book(lang)
-    section = chance.choices(list(weights), list(weights.values()))[0]
-    template = chance.choice([t for t in parts.templates[label] if t.section == section])
-    return typed(chance, parts.filled(chance, template.line)), template
