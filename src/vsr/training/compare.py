@@ -6,8 +6,8 @@
 Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
 those of `data` from draws of the same size among a part of the groups of rows. Each leaves one JSON file in
 OUT and is skipped if that is there, so a comparison that was cut off goes on; at the end the picture of all
-of them is drawn. To compare trunks or data, all start from `align.pt` of WORK; for ranks and layers, whose
-adapters differ in shape, from its new embedding rows alone.
+of them is drawn. All start from the new embedding rows in `align.pt` of WORK, with adapters and heads that
+have learnt nothing.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Variant:
     """One network to be trained and measured.
 
     tasks: whose rows it learns from. own_guard: rows of other tasks say nothing to the guard's head.
-    aligned: starts from all that `align` taught, not from the new embedding rows alone. percent: of the
-    groups of rows, to draw from. size: where it stands on the curve, None in a comparison without one.
+    percent: of the groups of rows, to draw from. size: where it stands on the curve, None in a comparison
+    without one.
     """
 
     comparison: str
@@ -73,7 +73,6 @@ class Variant:
     rank: int = RANK
     layers: int | None = None
     own_guard: bool = False
-    aligned: bool = False
     percent: int = 100
     size: int | None = None
 
@@ -83,12 +82,12 @@ class Variant:
 
 
 TRUNKS = (
-    Variant("trunks", "shared", aligned=True),
-    Variant("trunks", "domain alone", OF_DOMAIN, aligned=True),
-    Variant("trunks", "jailbreak alone", frozenset({"guard"}), aligned=True),
-    Variant("trunks", "pii alone", frozenset({"pii"}), aligned=True),
-    Variant("trunks", "jailbreak and pii", frozenset({"guard", "pii"}), aligned=True),
-    Variant("trunks", "shared with guard rows only", own_guard=True, aligned=True),
+    Variant("trunks", "shared"),
+    Variant("trunks", "domain alone", OF_DOMAIN),
+    Variant("trunks", "jailbreak alone", frozenset({"guard"})),
+    Variant("trunks", "pii alone", frozenset({"pii"})),
+    Variant("trunks", "jailbreak and pii", frozenset({"guard", "pii"})),
+    Variant("trunks", "shared with guard rows only", own_guard=True),
 )
 """The last two tell apart what costs the guard: the trunk it shares, or the benign rows it gets with it."""
 
@@ -120,7 +119,7 @@ def variants_of(
     if comparison == "layers":
         return [Variant("layers", f"{depth} layers", layers=depth, size=depth) for depth in layers]
     if comparison == "data":
-        return [Variant("data", f"{part} percent", aligned=True, percent=part, size=part) for part in percent]
+        return [Variant("data", f"{part} percent", percent=part, size=part) for part in percent]
     raise EvaluationError(f"there is no comparison {comparison!r}; there are {', '.join(COMPARISONS)}")
 
 
@@ -162,7 +161,7 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     vocabulary = material.tokenizer.get_vocab_size()
     # plain attention, as in training
     network = adapted_network(material.base, vocabulary, seed, variant.rank, "eager", variant.layers)
-    start(network, torch.load(material.work / "align.pt", weights_only=True), aligned=variant.aligned)
+    start(network, torch.load(material.work / "align.pt", weights_only=True))
     budget = {task: int(count * share) for task, count in JOINT.budget.items()}
     members = [i for i, row in enumerate(material.rows) if _place(row.group) < variant.percent]
     made, rows = [material.made[i] for i in members], [material.rows[i] for i in members]
@@ -194,10 +193,10 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     }
 
 
-def start(network: Network, state: Mapping[str, torch.Tensor], *, aligned: bool) -> None:
-    """Copies what training has learnt in `align`: all of it, or its new embedding rows alone."""
+def start(network: Network, state: Mapping[str, torch.Tensor]) -> None:
+    """Copies the new embedding rows that `align` has taught; heads differ in shape from depth to depth."""
     parameters = dict(network.named_parameters())
-    chosen = {name: value for name, value in state.items() if aligned or "word_embeddings" in name}
+    chosen = {name: value for name, value in state.items() if "word_embeddings" in name}
     if not chosen or not chosen.keys() <= parameters.keys():
         raise EvaluationError("align.pt is of another network: make it with this version's `train` stage")
     with torch.no_grad():
