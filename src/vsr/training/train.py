@@ -1,11 +1,10 @@
 """Fine-tuning: LoRA on all linear layers of the trunk, new embeddings and heads in full.
 
-Three stages, one loop. `align` teaches the new characters from the dictionary and generated pairs, while
-the adapters rest; `joint` trains all heads on batches that mix the tasks; `finish` goes on at a lower rate
-with half of its texts from PII; a stage that was cut off goes on from its last checkpoint. Losses per text:
-cross entropy for domain, jailbreak, fact check and feedback; for PII the probability of all tags that a
-partly annotated token may carry; for the embedding the cosine distance to the anchor plus a contrast over
-the batch.
+Three stages, one loop. `align` teaches the new characters from the dictionary and generated pairs;
+`joint` trains all heads on batches that mix the tasks; `finish` goes on at a lower rate with half of its
+texts from PII; a stage that was cut off goes on from its last checkpoint. Losses per text: cross entropy for
+domain, jailbreak, fact check and feedback; for PII the probability of all tags that a partly annotated token
+may carry; for the embedding the cosine distance to the anchor plus a contrast over the batch.
 """
 
 from __future__ import annotations
@@ -55,8 +54,7 @@ CHECKPOINT_STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One pass over the data. budget: texts per task. Rates: of adapters and heads, of new embeddings.
-    adapters: they learn too."""
+    """One pass over the data. budget: texts per task. Rates: of adapters and heads, of new embeddings."""
 
     name: str
     budget: Mapping[str, int]
@@ -64,7 +62,6 @@ class Stage:
     embedding_rate: float
     tokens: int = 4096
     texts: int = 96
-    adapters: bool = True
 
 
 STAGES = (
@@ -74,18 +71,16 @@ STAGES = (
         rate=8e-4,
         embedding_rate=6e-3,
         texts=192,
-        # a trunk that has moved before it meets an attack finds fewer of them (docs/experiments.md)
-        adapters=False,
     ),
     Stage(
         "joint",
         {
-            "dictionary": 20_000,
+            "dictionary": 8_000,
             "generated": 36_000,
             "natural": 44_000,
             "request": 8_000,
             "exam": 76_000,
-            "guard": 46_000,
+            "guard": 54_000,
             "pii": 46_000,
             "asks": 4_000,
             "feedback": 8_000,
@@ -207,9 +202,6 @@ def run_stage(
     progress: Progress,
 ) -> None:
     """One pass over `order`, the batches of one stage; its state amid the stage is kept in `partial`."""
-    for name, parameter in network.named_parameters():
-        if "lora_" in name:
-            parameter.requires_grad_(stage.adapters)
     embeddings, rest = _learning(network)
     groups = [{"params": rest, "lr": stage.rate}, {"params": embeddings, "lr": stage.embedding_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
