@@ -47,6 +47,27 @@ def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
     assert settled("at 12 High Street; then left", "12 High Street; then") == "12 High Street; then"
 
 
+@pytest.mark.parametrize(
+    ("row", "addresses"),
+    [
+        ("Miami\t250\nDallas\t450\nOcean City\t300", []),
+        (r"Clearwater Lane & 128,000 & 950 \\\hline Driftwood Drive & 176,000", []),
+        ("12 High Street\tLeeds\t0113", ["12 High Street"]),
+        (r"7 Mill Lane & 310 \\\hline 9 Mill Lane & 290", ["7 Mill Lane", "hline 9 Mill Lane"]),
+        ("the corner of 5th & Main", ["the corner of 5th & Main"]),
+    ],
+)
+def test_of_a_table_only_cells_that_hold_a_number_and_a_name_are_addresses(
+    row: str, addresses: list[str]
+) -> None:
+    assert [row[start:end].strip() for start, end in address_ranges(row, 0, len(row))] == addresses
+
+
+def test_a_number_alone_is_no_address() -> None:
+    assert settled("for 1,310 dollars", "1,310") == ""
+    assert settled("at 1310 Mill Lane", "1310 Mill Lane") == "1310 Mill Lane"
+
+
 def test_the_kind_of_street_right_after_an_address_belongs_to_it_once() -> None:
     assert settled("It is at 1881 Post Street, upstairs.", "1881 Post") == "1881 Post Street"
     assert settled("It is at 5 Main Street way up.", "5 Main Street") == "5 Main Street"

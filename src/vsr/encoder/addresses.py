@@ -8,6 +8,7 @@ right after it. Rules of spelling only: whether something is an address is the h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from vsr.encoder.tokens import CJK
@@ -32,6 +33,10 @@ SHORTEST = 4
 LONGEST_NOTE = 20
 """Characters of a parenthesis that the head did not see the end of."""
 NOTE = re.compile(r"[^()（）；;。！？!?\n]*[)）]")
+COLUMN = re.compile(r"\t|\\|&\s*\d")
+"""What stands between the columns of a table, of LaTeX too."""
+CELL = re.compile(r"[^\t\n\\&|]+")
+LETTER, DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
 OPEN, CLOSED = "(（", ")）"
 
 
@@ -39,6 +44,8 @@ def address_ranges(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The addresses in `text[start:end]`, which the head took for one. What follows the end of a sentence is
     one if it names a road, a number or a district: no part of an address is lost to a line break."""
     if not CJK.search(text, start, end):
+        if COLUMN.search(text, start, end):
+            return list(_cells(text, start, end))
         return [(start, address_end(text, start, end))]
     start = _announced(text, start)
     borders = [start, *(stop.end() for stop in STOPS.finditer(text, start, end)), end]
@@ -56,7 +63,8 @@ def address_end(text: str, start: int, end: int) -> int:
     if not CJK.search(text, start, end):
         if (kind := KIND.match(text, end)) and not KIND.search(text, start, end):
             end = kind.end()
-        return end if end - start >= SHORTEST or PARTS.search(text, start, end) else start
+        long = end - start >= SHORTEST or PARTS.search(text, start, end)
+        return end if long and LETTER.search(text, start, end) else start
     if stop := STOPS.search(text, start, end):
         end = stop.start()
     if scrap := SCRAP.search(text[start:end]):
@@ -67,6 +75,14 @@ def address_end(text: str, start: int, end: int) -> int:
     found = text[start:end]
     named = PARTS.search(found) is not None
     return start if (len(found) < SHORTEST or BRANCH.search(found)) and not named else end
+
+
+def _cells(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Those cells of a table that are an address by themselves: a number and a name."""
+    for cell in CELL.finditer(text, start, end):
+        first, last = cell.start(), cell.end()
+        if LETTER.search(text, first, last) and DIGIT.search(text, first, last):
+            yield first, first + len(text[first:last].rstrip())
 
 
 def _announced(text: str, start: int) -> int:
