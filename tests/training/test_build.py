@@ -24,6 +24,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "_vocabulary": "vocabulary",
         "teach": "teach",
         "train": "train",
+        "fit_wide": "wide",
         "_export": "export",
         "_calibrate": "calibrate",
         "_evaluate": "evaluate",

@@ -20,6 +20,8 @@ MANIFEST = "vsr.json"
 GRAPH = "openvino_model.xml"
 WEIGHTS = "openvino_model.bin"
 TOKENIZER = "tokenizer.json"
+WIDE = "wide.npz"
+"""Not in every bundle; see `wide`."""
 ENGINES = {"openvino": (GRAPH, WEIGHTS, TOKENIZER), "torch": ("model.safetensors", "config.json", TOKENIZER)}
 """The files that each engine reads."""
 PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt", "*.joblib", "pytorch_model*.bin")
@@ -46,6 +48,11 @@ class Bundle:
     @property
     def tokenizer_path(self) -> Path:
         return self.path / TOKENIZER
+
+    @property
+    def wide_path(self) -> Path | None:
+        """The weights of the wide part, None if the manifest names none."""
+        return self.path / WIDE if WIDE in self.manifest.files else None
 
     def guarded_windows(self, readings: Readings) -> int:
         """How long a request is to the guard: as many windows as its tokens would fill in one text. Short

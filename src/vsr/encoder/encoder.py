@@ -25,6 +25,7 @@ from vsr.encoder.plan import make_plan
 from vsr.encoder.readings import put_together
 from vsr.encoder.schedule import SPECIALS, Schedule
 from vsr.encoder.tokens import Ints, TextTokenizer
+from vsr.encoder.wide import widened
 from vsr.errors import BundleError, Overloaded
 from vsr.facts import Passage, Readings
 
@@ -191,6 +192,7 @@ class Encoder:
 def _ready_backend(bundle: Bundle, threads: int | None) -> Backend:
     tokenizer = TextTokenizer(bundle.tokenizer_path)
     backend = _torch(bundle) if bundle.engine == "torch" else _openvino(bundle, threads)
+    backend = widened(backend, bundle.wide_path, bundle.manifest.heads)
     check_golden(bundle.manifest, tokenizer, backend)
     full = bundle.manifest.windows.tokens + SPECIALS
     for rows in backend.sizes(full):

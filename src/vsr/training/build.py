@@ -22,12 +22,13 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
+from vsr.encoder.bundle import WIDE
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.report import evaluate
 from vsr.training import card, export
 from vsr.training.asks import asks
 from vsr.training.attacks import attacks
-from vsr.training.bundle import GOLDEN, Calibration, write_manifest
+from vsr.training.bundle import GOLDEN, HASHED, Calibration, write_manifest
 from vsr.training.calibrate import golden_outputs, temperatures, thresholds
 from vsr.training.checkpoint import load_trained
 from vsr.training.concerns import concerns
@@ -45,6 +46,7 @@ from vsr.training.train import STAGES as TRAINING
 from vsr.training.train import adapted_network, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import save_weights
+from vsr.training.wide import fit_wide
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ RARE_IN_DICTIONARY = 16
 TRAINED = f"{TRAINING[-1].name}.pt"
 """What the stage `train` leaves in the end."""
 
-STAGES = ("prepare", "vocabulary", "teach", "train", "export", "calibrate", "evaluate", "card")
+STAGES = ("prepare", "vocabulary", "teach", "train", "wide", "export", "calibrate", "evaluate", "card")
 
 
 def build_bundle(
@@ -91,6 +93,7 @@ def build_bundle(
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
+            ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
             ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
             ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
@@ -149,7 +152,8 @@ def _export(base: Path, work: Path, seed: int) -> None:
     for name in ("fp32", "int8"):
         folder = work / name
         folder.mkdir(exist_ok=True)
-        shutil.copy(work / "tokenizer.json", folder / "tokenizer.json")
+        for shared in ("tokenizer.json", WIDE):
+            shutil.copy(work / shared, folder / shared)
         (folder / "config.json").write_text(network.trunk.config.to_json_string())
         if name == "int8":
             graph = export.quantise(graph, calibration_batches(tokenizer, texts, seed))
@@ -185,6 +189,6 @@ def _evaluate(base: Path, work: Path, data: Path, natural: Path | None, natural_
 
 def _install(work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json", "vsr.json"):
+    for name in (*HASHED, "vsr.json"):
         shutil.copy(work / "int8" / name, out / name)
     card.write_card(out, work, json.loads((work / "report.json").read_text()))

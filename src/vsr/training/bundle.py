@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.encoder.bundle import WIDE
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
 WINDOW_TOKENS = 134
@@ -23,7 +24,7 @@ WINDOW_STRIDE = 108
 CLOSE_UPS = {"tokens": 34, "stride": 17, "risk": 0.8}
 """Pieces of a window that the guard suspects: with the special tokens they are as wide as the server's
 narrowest graph."""
-HASHED = ("openvino_model.bin", "openvino_model.xml", "tokenizer.json", "config.json")
+HASHED = ("openvino_model.bin", "openvino_model.xml", "tokenizer.json", "config.json", WIDE)
 
 GOLDEN = (
     "What is the derivative of x^2?",
@@ -95,7 +96,7 @@ def write_manifest(
         "engine": engine,
         "windows": {"tokens": WINDOW_TOKENS, "stride": WINDOW_STRIDE},
         "heads": _heads(calibration),
-        "files": {name: f"sha256:{sha256(folder / name)}" for name in HASHED},
+        "files": {name: f"sha256:{sha256(folder / name)}" for name in HASHED if (folder / name).exists()},
         "golden": [_golden(t, o, calibration) for t, o in zip(GOLDEN, golden, strict=True)],
         "golden_tolerance": {"probability": 0.08, "embedding_cosine": 0.99},
     }

@@ -10,7 +10,10 @@ import openvino as ov
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from vsr.encoder.bundle import WIDE
+from vsr.encoder.wide import Wide
 from vsr.training.bundle import Output
+from vsr.training.labels import DOMAINS
 
 ASKS = ("fact_check", "feedback")
 OUTPUTS = ("domain", "jailbreak", "pii", "embedding", *ASKS)
@@ -29,7 +32,8 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> Arrays:
 
 
 class Engine:
-    """A graph on this machine's CPU. Long texts are cut at `tokens` content tokens."""
+    """A graph on this machine's CPU, with the wide part if that is beside it. Long texts are cut at `tokens`
+    content tokens."""
 
     def __init__(self, folder: Path, tokens: int = 510) -> None:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -40,6 +44,8 @@ class Engine:
         self._compiled = core.compile_model(folder / "openvino_model.xml", "CPU", settings)
         names = {name for output in self._compiled.outputs for name in output.get_names()}
         self._asks = [name for name in ASKS if name in names]
+        wide = folder / WIDE
+        self._wide = Wide.load(wide, len(DOMAINS)) if wide.exists() else None
 
     def run(self, texts: Sequence[str], batch: int = 16) -> list[Output]:
         """One Output per text, in order; batches are formed by length."""
@@ -56,6 +62,9 @@ class Engine:
         answer = self._compiled(arrays)
         domain, jailbreak, pii, embedding = (np.array(answer[name]) for name in OUTPUTS[:4])
         asks = {name: np.array(answer[name]) for name in self._asks}
+        if self._wide:
+            domain += self._wide.domain(arrays["input_ids"], arrays["attention_mask"])
+            jailbreak[:, 1] += self._wide.jailbreak(arrays["input_ids"], arrays["attention_mask"])
         for i, length in enumerate(arrays["attention_mask"].sum(axis=1)):
             of_text = {name: logits[i] for name, logits in asks.items()}
             yield Output(domain[i], jailbreak[i], pii[i, 1 : length - 1], embedding[i], of_text)

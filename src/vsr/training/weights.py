@@ -15,11 +15,13 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from vsr.encoder.bundle import TOKENIZER, WIDE
 from vsr.encoder.golden import observe
 from vsr.encoder.heads import HeadReader
 from vsr.encoder.manifest import Heads, parse_manifest
 from vsr.encoder.tokens import TextTokenizer
 from vsr.encoder.torch import CONFIG, READ_LAYERS, WEIGHTS, TorchBackend
+from vsr.encoder.wide import widened
 from vsr.training.bundle import sha256
 from vsr.training.model import Network
 
@@ -34,22 +36,23 @@ def save_weights(network: Network, folder: Path) -> None:
 def torch_bundle(weights: Path, manifest: Path, out: Path) -> None:
     """A bundle in `out` of the weights and tokenizer in `weights` and the calibration in `manifest`."""
     out.mkdir(parents=True, exist_ok=True)
-    files = (WEIGHTS, CONFIG, "tokenizer.json")
+    files = [name for name in (WEIGHTS, CONFIG, TOKENIZER, WIDE) if name != WIDE or (weights / name).exists()]
     for name in files:
         shutil.copy(weights / name, out / name)
     document = json.loads(manifest.read_text(encoding="utf-8"))
     document["engine"] = "torch"
     document["files"] = {name: f"sha256:{sha256(out / name)}" for name in files}
     heads = parse_manifest(manifest.read_bytes()).heads
-    document["golden"] = _goldens(out, heads, [golden["text"] for golden in document["golden"]])
+    wide = out / WIDE if WIDE in files else None
+    document["golden"] = _goldens(out, wide, heads, [golden["text"] for golden in document["golden"]])
     text = json.dumps(document, ensure_ascii=False, indent=1)
     (out / "vsr.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _goldens(folder: Path, heads: Heads, texts: list[str]) -> list[dict[str, object]]:
+def _goldens(folder: Path, wide: Path | None, heads: Heads, texts: list[str]) -> list[dict[str, object]]:
     # on the CPU in float32, so that every device is held to the same answers
-    backend = TorchBackend(folder, heads, device="cpu")
-    tokenizer = TextTokenizer(folder / "tokenizer.json")
+    backend = widened(TorchBackend(folder, heads, device="cpu"), wide, heads)
+    tokenizer = TextTokenizer(folder / TOKENIZER)
     reader = HeadReader(heads)
     goldens: list[dict[str, object]] = []
     for text in texts:

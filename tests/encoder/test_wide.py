@@ -1,0 +1,168 @@
+"""What single words and pairs of them add to two heads' logits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.encoder.tiny_bundle import MarkBackend, passage, read_manifest, token, write_manifest
+from vsr.encoder.backend import Ids
+from vsr.encoder.bundle import load_bundle
+from vsr.encoder.encoder import Encoder
+from vsr.encoder.wide import BUCKETS, PIECES, Wide, Widened, features, widened
+from vsr.errors import BundleError
+
+MATH, OTHER = 0, 1
+LONG = PIECES.tokens * 4
+
+
+def window(*words: str, width: int = 0) -> tuple[Ids, Ids]:
+    """One window and its mask, padded to at least `width`."""
+    ids = [token("[CLS]"), *map(token, words), token("[SEP]")]
+    padding = [0] * max(0, width - len(ids))
+    return np.array([ids + padding]), np.array([[1] * len(ids) + padding])
+
+
+def write_wide(path: Path, risky: Mapping[str, int], mathematical: Mapping[str, int] | None = None) -> Path:
+    """Weights of single words: what they add to the risk, and to mathematics against everything else."""
+    domain, jailbreak = np.zeros((BUCKETS, 2), np.int8), np.zeros((BUCKETS, 1), np.int8)
+    for word, weight in risky.items():
+        jailbreak[bucket(word)] = weight
+    for word, weight in (mathematical or {}).items():
+        domain[bucket(word)] = weight, -weight
+    arrays: dict[str, Any] = {"domain.table": domain, "jailbreak.table": jailbreak}
+    for head, columns in (("domain", 2), ("jailbreak", 1)):
+        arrays |= {
+            f"{head}.scale": np.ones(columns, np.float32),
+            f"{head}.bias": np.zeros(columns, np.float32),
+        }
+    np.savez(path, **arrays)
+    return path
+
+
+def bucket(word: str) -> int:
+    alone = np.array([[token(word)]])
+    return int(features(alone, np.ones_like(alone))[0, 0])
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Wide:
+    path = tmp_path_factory.mktemp("wide") / "wide.npz"
+    return Wide.load(write_wide(path, {"attack": 90, "word": -30}, {"algebra": 50}), 2)
+
+
+def risk(wide: Wide, *words: str, width: int = 0) -> float:
+    return float(wide.jailbreak(*window(*words, width=width))[0])
+
+
+def test_a_word_counts_for_the_head_it_has_a_weight_for(wide: Wide) -> None:
+    assert risk(wide, "the", "attack") > 0 > risk(wide, "the", "word")
+    logits = wide.domain(*window("algebra"))[0]
+    assert logits[MATH] > 0 > logits[OTHER]
+
+
+def test_words_in_another_order_are_other_features() -> None:
+    one, other = features(*window("attack", "bypass")), features(*window("bypass", "attack"))
+    assert set(one[0]) != set(other[0])
+
+
+def test_a_word_said_again_counts_once(wide: Wide) -> None:
+    said = wide.domain(*window("algebra", "the", "algebra", "the", "algebra", "the"))
+    np.testing.assert_allclose(said, wide.domain(*window("algebra", "the", "algebra", "the")))
+
+
+def test_padding_changes_nothing(wide: Wide) -> None:
+    words = ("the", "algebra", "attack")
+    np.testing.assert_allclose(wide.domain(*window(*words, width=60)), wide.domain(*window(*words)))
+    assert risk(wide, *words, width=60) == pytest.approx(risk(wide, *words))
+
+
+@pytest.mark.parametrize("place", [0, LONG // 2, LONG - 1])
+def test_words_around_an_attack_do_not_dilute_it(wide: Wide, place: int) -> None:
+    harmless = ["word"] * LONG
+    amid = [*harmless[:place], "attack", *harmless[place + 1 :]]
+    piece = ["word"] * PIECES.tokens
+    assert risk(wide, *harmless) < 0
+    assert risk(wide, *amid) >= risk(wide, *piece[2:], "attack") > 0
+
+
+def test_a_batch_gets_the_answers_of_its_windows_alone(wide: Wide) -> None:
+    windows = [window("attack", width=80), window(*["word"] * 70, width=80), window("algebra", width=80)]
+    ids, mask = (np.concatenate(parts) for parts in zip(*windows, strict=True))
+    alone = [wide.jailbreak(*one)[0] for one in windows]
+    np.testing.assert_allclose(wide.jailbreak(ids, mask), alone)
+    np.testing.assert_allclose(wide.domain(ids, mask), np.concatenate([wide.domain(*one) for one in windows]))
+
+
+def test_only_the_domain_and_the_positive_label_of_the_guard_are_added_to(wide: Wide) -> None:
+    ids, mask = window("attack", "algebra")
+    plain = MarkBackend().infer(ids, mask)
+    found = Widened(MarkBackend(), wide, positive=1).infer(ids, mask)
+    assert found.jailbreak[0, 0] == plain.jailbreak[0, 0]
+    assert found.jailbreak[0, 1] == pytest.approx(plain.jailbreak[0, 1] + wide.jailbreak(ids, mask)[0])
+    np.testing.assert_allclose(found.domain, plain.domain + wide.domain(ids, mask))
+    assert (found.pii == plain.pii).all()
+    assert (found.embedding == plain.embedding).all()
+
+
+def name_in_manifest(folder: Path, file: Path) -> None:
+    document = read_manifest(folder)
+    document["files"][file.name] = "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+    write_manifest(folder, document)
+
+
+def test_a_file_that_the_manifest_does_not_name_is_not_read(copy: Path) -> None:
+    (copy / "wide.npz").write_bytes(b"who knows")
+    assert load_bundle(copy).wide_path is None
+    backend = MarkBackend()
+    assert widened(backend, None, load_bundle(copy).manifest.heads) is backend
+
+
+async def test_a_bundle_with_a_wide_part_is_read_with_it(copy: Path) -> None:
+    write_wide(copy / "wide.npz", {"poem": 40})
+    name_in_manifest(copy, copy / "wide.npz")
+    bundle = load_bundle(copy)
+    encoder = await Encoder.start(bundle)  # the golden texts hold no poem, so they are as before
+    try:
+        readings = await encoder.read([passage("the poem"), passage("the word")], [0])
+    finally:
+        await encoder.aclose()
+    poem, word, *_ = readings.jailbreak
+    assert poem.risk > 0.9 > word.risk
+
+
+async def test_a_wide_part_that_changes_the_golden_outputs_is_refused(copy: Path) -> None:
+    write_wide(copy / "wide.npz", {"john": 40})
+    name_in_manifest(copy, copy / "wide.npz")
+    with pytest.raises(BundleError, match="golden text 2: the jailbreak probability is off"):
+        await Encoder.start(load_bundle(copy))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"domain.table": np.zeros((BUCKETS, 2), np.int8)},
+        {"domain.table": np.array([None])},
+        {"domain.table": np.zeros((8, 2), np.int8), "domain.scale": np.ones(2), "domain.bias": np.ones(2)},
+    ],
+    ids=["something is missing", "a pickle", "another shape"],
+)
+def test_what_is_no_wide_part_is_refused(tmp_path: Path, arrays: dict[str, Any]) -> None:
+    path = tmp_path / "wide.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(BundleError, match=r"wide\.npz is no wide part for 2 domains"):
+        Wide.load(path, 2)
+
+
+def test_a_broken_file_and_one_for_other_domains_are_refused(tmp_path: Path) -> None:
+    path = write_wide(tmp_path / "wide.npz", {})
+    with pytest.raises(BundleError, match=r"is no wide part for 14 domains: domain has int8 weights"):
+        Wide.load(path, 14)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BundleError, match=r"is no wide part"):
+        Wide.load(path, 2)
