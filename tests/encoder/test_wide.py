@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.encoder.tiny_bundle import MarkBackend, passage, read_manifest, token, write_manifest
+from tests.encoder.tiny_bundle import (
+    MarkBackend,
+    passage,
+    read_manifest,
+    token,
+    write_manifest,
+    write_wide,
+)
 from vsr.encoder.backend import Ids
 from vsr.encoder.bundle import load_bundle
 from vsr.encoder.encoder import Encoder
@@ -26,28 +32,6 @@ def window(*words: str, width: int = 0) -> tuple[Ids, Ids]:
     ids = [token("[CLS]"), *map(token, words), token("[SEP]")]
     padding = [0] * max(0, width - len(ids))
     return np.array([ids + padding]), np.array([[1] * len(ids) + padding])
-
-
-def write_wide(path: Path, risky: Mapping[str, int], mathematical: Mapping[str, int] | None = None) -> Path:
-    """Weights of single words: what they add to the risk, and to mathematics against everything else."""
-    domain, jailbreak = np.zeros((BUCKETS, 2), np.int8), np.zeros((BUCKETS, 1), np.int8)
-    for word, weight in risky.items():
-        jailbreak[bucket(word)] = weight
-    for word, weight in (mathematical or {}).items():
-        domain[bucket(word)] = weight, -weight
-    arrays: dict[str, Any] = {"domain.table": domain, "jailbreak.table": jailbreak}
-    for head, columns in (("domain", 2), ("jailbreak", 1)):
-        arrays |= {
-            f"{head}.scale": np.ones(columns, np.float32),
-            f"{head}.bias": np.zeros(columns, np.float32),
-        }
-    np.savez(path, **arrays)
-    return path
-
-
-def bucket(word: str) -> int:
-    alone = np.array([[token(word)]])
-    return int(features(alone, np.ones_like(alone))[0, 0])
 
 
 @pytest.fixture(scope="module")

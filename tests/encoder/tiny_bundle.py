@@ -28,6 +28,7 @@ from vsr.encoder.heads import HeadReader, softmax
 from vsr.encoder.manifest import parse_manifest
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.tokens import TextTokenizer
+from vsr.encoder.wide import BUCKETS, features
 from vsr.facts import Passage, Role
 
 WORDS = (
@@ -124,6 +125,34 @@ def write_bundle(
     goldens = _goldens(path, golden_texts)
     write_manifest(path, {**manifest(path, asks), "golden": goldens})
     return path
+
+
+def write_wide(
+    path: Path,
+    risky: Mapping[str, int],
+    mathematical: Mapping[str, int] | None = None,
+    domains: int = len(DOMAINS),
+) -> Path:
+    """Weights of single words: what they add to the risk, and to mathematics against everything else."""
+    domain, jailbreak = np.zeros((BUCKETS, domains), np.int8), np.zeros((BUCKETS, 1), np.int8)
+    for word, weight in risky.items():
+        jailbreak[_bucket(word)] = weight
+    for word, weight in (mathematical or {}).items():
+        domain[_bucket(word)] = -weight
+        domain[_bucket(word), DOMAINS.index("math")] = weight
+    arrays: dict[str, Any] = {"domain.table": domain, "jailbreak.table": jailbreak}
+    for head, columns in (("domain", domains), ("jailbreak", 1)):
+        arrays |= {
+            f"{head}.scale": np.ones(columns, np.float32),
+            f"{head}.bias": np.zeros(columns, np.float32),
+        }
+    np.savez(path, **arrays)
+    return path
+
+
+def _bucket(word: str) -> int:
+    alone = np.array([[token(word)]])
+    return int(features(alone, np.ones_like(alone))[0, 0])
 
 
 def tiny_bundle(path: Path) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from tests.encoder.tiny_bundle import passage, tokenizer_file  # noqa: E402
+from tests.encoder.tiny_bundle import passage, tokenizer_file, write_wide  # noqa: E402
 from vsr.encoder.backend import Floats  # noqa: E402
 from vsr.encoder.bundle import load_bundle  # noqa: E402
 from vsr.encoder.encoder import Encoder  # noqa: E402
@@ -22,6 +23,7 @@ from vsr.errors import BundleError  # noqa: E402
 from vsr.training.bundle import GOLDEN, Calibration, write_manifest  # noqa: E402
 from vsr.training.calibrate import golden_outputs  # noqa: E402
 from vsr.training.export import convert, save  # noqa: E402
+from vsr.training.labels import DOMAINS  # noqa: E402
 from vsr.training.model import Network  # noqa: E402
 from vsr.training.weights import save_weights, torch_bundle  # noqa: E402
 
@@ -111,3 +113,17 @@ async def test_a_bundle_for_torch_starts_and_reads(folder: Path, tmp_path: Path)
     finally:
         await encoder.aclose()
     assert sum(readings.domain.values()) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.usefixtures("heads")
+async def test_a_bundle_for_torch_takes_the_wide_part_along(folder: Path, tmp_path: Path) -> None:
+    with_wide = tmp_path / "fp32"
+    shutil.copytree(folder, with_wide)
+    write_wide(with_wide / "wide.npz", {"poem": 60}, domains=len(DOMAINS))
+    torch_bundle(with_wide, folder / "vsr.json", tmp_path / "out")
+    encoder = await Encoder.start(load_bundle(tmp_path / "out"))
+    try:
+        poem, word, *_ = (await encoder.read([passage("the poem"), passage("the word")], [0])).jailbreak
+    finally:
+        await encoder.aclose()
+    assert poem.risk > 0.9 > word.risk

@@ -30,7 +30,7 @@ BITS = 19
 BUCKETS = 1 << BITS
 FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 """Odd multipliers, from the golden ratio and from SplitMix64."""
-PIECES = WindowScheme(tokens=30, stride=14)
+PIECES = WindowScheme(tokens=18, stride=9)
 """What the guard's part of a window is read in."""
 
 
