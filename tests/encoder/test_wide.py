@@ -17,10 +17,10 @@ from tests.encoder.tiny_bundle import (
     write_manifest,
     write_wide,
 )
-from vsr.encoder.backend import Ids
+from vsr.encoder.backend import Floats, Ids
 from vsr.encoder.bundle import load_bundle
 from vsr.encoder.encoder import Encoder
-from vsr.encoder.wide import BUCKETS, PIECES, Wide, Widened, features, widened
+from vsr.encoder.wide import BUCKETS, PIECES, Wide, Widened, hashed, widened
 from vsr.errors import BundleError
 
 MATH, OTHER = 0, 1
@@ -41,28 +41,33 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Wide:
 
 
 def risk(wide: Wide, *words: str, width: int = 0) -> float:
-    return float(wide.jailbreak(*window(*words, width=width))[0])
+    return float(wide.logits(*window(*words, width=width))[1][0])
+
+
+def domain(wide: Wide, *words: str, width: int = 0) -> Floats:
+    logits, _ = wide.logits(*window(*words, width=width))
+    return logits
 
 
 def test_a_word_counts_for_the_head_it_has_a_weight_for(wide: Wide) -> None:
     assert risk(wide, "the", "attack") > 0 > risk(wide, "the", "word")
-    logits = wide.domain(*window("algebra"))[0]
+    logits = domain(wide, "algebra")[0]
     assert logits[MATH] > 0 > logits[OTHER]
 
 
 def test_words_in_another_order_are_other_features() -> None:
-    one, other = features(*window("attack", "bypass")), features(*window("bypass", "attack"))
+    one, other = hashed(*window("attack", "bypass")), hashed(*window("bypass", "attack"))
     assert set(one[0]) != set(other[0])
 
 
 def test_a_word_said_again_counts_once(wide: Wide) -> None:
-    said = wide.domain(*window("algebra", "the", "algebra", "the", "algebra", "the"))
-    np.testing.assert_allclose(said, wide.domain(*window("algebra", "the", "algebra", "the")))
+    said = domain(wide, "algebra", "the", "algebra", "the", "algebra", "the")
+    np.testing.assert_allclose(said, domain(wide, "algebra", "the", "algebra", "the"))
 
 
 def test_padding_changes_nothing(wide: Wide) -> None:
     words = ("the", "algebra", "attack")
-    np.testing.assert_allclose(wide.domain(*window(*words, width=60)), wide.domain(*window(*words)))
+    np.testing.assert_allclose(domain(wide, *words, width=60), domain(wide, *words))
     assert risk(wide, *words, width=60) == pytest.approx(risk(wide, *words))
 
 
@@ -78,9 +83,10 @@ def test_words_around_an_attack_do_not_dilute_it(wide: Wide, place: int) -> None
 def test_a_batch_gets_the_answers_of_its_windows_alone(wide: Wide) -> None:
     windows = [window("attack", width=80), window(*["word"] * 70, width=80), window("algebra", width=80)]
     ids, mask = (np.concatenate(parts) for parts in zip(*windows, strict=True))
-    alone = [wide.jailbreak(*one)[0] for one in windows]
-    np.testing.assert_allclose(wide.jailbreak(ids, mask), alone)
-    np.testing.assert_allclose(wide.domain(ids, mask), np.concatenate([wide.domain(*one) for one in windows]))
+    alone = [wide.logits(*one) for one in windows]
+    together = wide.logits(ids, mask)
+    np.testing.assert_allclose(together[0], np.concatenate([domains for domains, _ in alone]))
+    np.testing.assert_allclose(together[1], np.concatenate([risks for _, risks in alone]))
 
 
 def test_only_the_domain_and_the_positive_label_of_the_guard_are_added_to(wide: Wide) -> None:
@@ -88,8 +94,8 @@ def test_only_the_domain_and_the_positive_label_of_the_guard_are_added_to(wide: 
     plain = MarkBackend().infer(ids, mask)
     found = Widened(MarkBackend(), wide, positive=1).infer(ids, mask)
     assert found.jailbreak[0, 0] == plain.jailbreak[0, 0]
-    assert found.jailbreak[0, 1] == pytest.approx(plain.jailbreak[0, 1] + wide.jailbreak(ids, mask)[0])
-    np.testing.assert_allclose(found.domain, plain.domain + wide.domain(ids, mask))
+    assert found.jailbreak[0, 1] == pytest.approx(plain.jailbreak[0, 1] + wide.logits(ids, mask)[1][0])
+    np.testing.assert_allclose(found.domain, plain.domain + wide.logits(ids, mask)[0])
     assert (found.pii == plain.pii).all()
     assert (found.embedding == plain.embedding).all()
 

@@ -28,7 +28,7 @@ from vsr.encoder.heads import HeadReader, softmax
 from vsr.encoder.manifest import parse_manifest
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.tokens import TextTokenizer
-from vsr.encoder.wide import BUCKETS, features
+from vsr.encoder.wide import BUCKETS, hashed
 from vsr.facts import Passage, Role
 
 WORDS = (
@@ -152,7 +152,7 @@ def write_wide(
 
 def _bucket(word: str) -> int:
     alone = np.array([[token(word)]])
-    return int(features(alone, np.ones_like(alone))[0, 0])
+    return int(hashed(alone, np.ones_like(alone))[0, 0])
 
 
 def tiny_bundle(path: Path) -> Bundle:

@@ -48,9 +48,9 @@ def test_what_the_rows_say_of_words_is_told_of_new_texts(work: Path) -> None:
     wide = Wide.load(work / WIDE, len(DOMAINS))
     arrays = encode(tokenizer_file(), ["( attack the secret )", "( poem )", "( algebra )"], 20)
     ids, mask = arrays["input_ids"], arrays["attention_mask"]
-    attack, poem, _ = wide.jailbreak(ids, mask)
+    domains, (attack, poem, _) = wide.logits(ids, mask)
     assert attack > poem + 0.1
-    assert DOMAINS[int(wide.domain(ids, mask)[2].argmax())] == "math"
+    assert DOMAINS[int(domains[2].argmax())] == "math"
 
 
 def test_the_same_seed_fits_the_same_weights(work: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,8 @@ class Linear:
         self._scale, self._bias = scale, bias
 
     def logits(self, found: NDArray[np.int64]) -> Floats:
-        """(rows, columns) for what `features` found."""
-        counts = (found < BUCKETS).sum(axis=1, dtype=np.float32)
+        """(rows, columns) for what `once` gave; the bias alone for nothing."""
+        counts = np.maximum(1, (found < BUCKETS).sum(axis=1, dtype=np.float32))
         sums = self._table[found].sum(axis=1, dtype=np.int32)
         logits: Floats = sums * (self._scale / np.sqrt(counts)[:, None]) + self._bias
         return logits
@@ -69,19 +70,29 @@ class Wide:
             raise BundleError(f"{path.name} is no wide part for {domains} domains: {error}") from None
         return cls(*parts)
 
-    def domain(self, ids: Ids, mask: Ids) -> Floats:
-        """Logits (b, domains) of windows as a backend takes them."""
-        return self._domain.logits(features(ids, mask))
+    def logits(self, ids: Ids, mask: Ids) -> tuple[Floats, Floats]:
+        """Of windows as a backend takes them: the domain's (b, domains), and the log-odds (b,) of each one's
+        riskiest piece."""
+        found = hashed(ids, mask)
+        starts, places = _pieces(ids.shape[1])
+        pieces = once(found[:, places].reshape(-1, places.shape[1]))
+        risks = self._jailbreak.logits(pieces).reshape(len(ids), -1)
+        # a piece that begins in the last one's second half has nothing of its own, as in `windows.cover`
+        own = starts < np.maximum(1, mask.sum(axis=1, keepdims=True) - (PIECES.tokens - PIECES.stride))
+        return self._domain.logits(once(found)), np.where(own, risks, -np.inf).max(axis=1)
 
-    def jailbreak(self, ids: Ids, mask: Ids) -> Floats:
-        """Log-odds (b,) of the riskiest piece of each window."""
-        lengths = mask.sum(axis=1).tolist()
-        pieces = [(row, *piece) for row, length in enumerate(lengths) for piece in cover(length, PIECES)]
-        rows, starts, ends = np.array(pieces)[:, :, None].swapaxes(0, 1)
-        places = starts + np.arange(PIECES.tokens)
-        part = ids[rows, np.minimum(places, ids.shape[1] - 1)]
-        risks = self._jailbreak.logits(features(part, places < ends))[:, 0]
-        return np.maximum.reduceat(risks, np.searchsorted(rows[:, 0], np.arange(len(ids))))
+
+@cache
+def _pieces(width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the pieces of a window begin (p,), and the columns of their tokens and pairs in what `hashed`
+    gives (p, 2 PIECES.tokens - 1)."""
+    starts = np.array([start for start, _ in cover(width, PIECES)])
+    tokens = starts[:, None] + np.arange(PIECES.tokens)
+    pairs = tokens[:, :-1] + width
+    nothing = 2 * width - 1
+    return starts, np.concatenate(
+        [np.where(tokens < width, tokens, nothing), np.where(pairs < nothing, pairs, nothing)], axis=1
+    )
 
 
 def _linear(arrays: Mapping[str, NDArray[Any]], head: str, columns: int) -> Linear:
@@ -95,14 +106,19 @@ def _linear(arrays: Mapping[str, NDArray[Any]], head: str, columns: int) -> Line
     return Linear(table, scale, bias)
 
 
-def features(ids: Ids, mask: NDArray[np.integer[Any] | np.bool_]) -> NDArray[np.int64]:
-    """The buckets (b, 2 t - 1) of each row's tokens and pairs, sorted; BUCKETS for those that do not count,
-    since they are padding or occur again."""
+def hashed(ids: Ids, mask: Ids) -> NDArray[np.int64]:
+    """The buckets (b, 2 t) of each row's tokens, its pairs, and a column of nothing; BUCKETS for padding."""
     tokens = ids.astype(np.uint64) + np.uint64(1)
     pairs = tokens[:, :-1] * FIRST + tokens[:, 1:]
-    found = (np.concatenate([tokens, pairs], axis=1) * SECOND >> np.uint64(64 - BITS)).astype(np.int64)
-    found[np.concatenate([mask, mask[:, 1:]], axis=1) == 0] = BUCKETS
-    found.sort(axis=1)
+    values = np.concatenate([tokens, pairs, tokens[:, :1]], axis=1)
+    found = (values * SECOND >> np.uint64(64 - BITS)).astype(np.int64)
+    found[np.concatenate([mask, mask[:, 1:], np.zeros_like(mask[:, :1])], axis=1) == 0] = BUCKETS
+    return found
+
+
+def once(found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each row sorted, with BUCKETS for what occurs again."""
+    found = np.sort(found, axis=1)
     again = found[:, 1:] == found[:, :-1]
     found[:, 1:][again] = BUCKETS
     return found
@@ -134,9 +150,10 @@ class Widened:
 
     def infer(self, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
         outputs = self._backend.infer(ids, mask, lane)
+        domain, risk = self._wide.logits(ids, mask)
         jailbreak = outputs.jailbreak.copy()
-        jailbreak[:, self._positive] += self._wide.jailbreak(ids, mask)
-        return replace(outputs, domain=outputs.domain + self._wide.domain(ids, mask), jailbreak=jailbreak)
+        jailbreak[:, self._positive] += risk
+        return replace(outputs, domain=outputs.domain + domain, jailbreak=jailbreak)
 
     def warm_up(self, rows: int, width: int) -> None:
         self._backend.warm_up(rows, width)

@@ -28,9 +28,10 @@ that could be checked, and whether it is feedback on an answer before it (satisf
 wrong answer, wants something different, or none).
 
 Made by `vsr train`: LoRA on all linear layers, {new_rows} new embeddings for Chinese
-characters (first aligned with English glosses of CC-CEDICT), merged, quantised by NNCF to int8. A linear model
-over single tokens and pairs of them, fitted to the same rows, adds to the logits of the domain and of the
-jailbreak head. Calibrated on held-out groups of the training sources. Version {version}, manifest SHA-256 `{digest}`.
+characters (first aligned with English glosses of CC-CEDICT), merged, quantised by NNCF to int8. A linear
+model over single tokens and pairs of them, fitted to the same rows, adds to the logits of the domain and
+of the jailbreak head. Calibrated on held-out groups of the training sources. Version {version}, manifest
+SHA-256 `{digest}`.
 
 ## Limits
 

@@ -63,8 +63,9 @@ class Engine:
         domain, jailbreak, pii, embedding = (np.array(answer[name]) for name in OUTPUTS[:4])
         asks = {name: np.array(answer[name]) for name in self._asks}
         if self._wide:
-            domain += self._wide.domain(arrays["input_ids"], arrays["attention_mask"])
-            jailbreak[:, 1] += self._wide.jailbreak(arrays["input_ids"], arrays["attention_mask"])
+            of_words, risk = self._wide.logits(arrays["input_ids"], arrays["attention_mask"])
+            domain += of_words
+            jailbreak[:, 1] += risk
         for i, length in enumerate(arrays["attention_mask"].sum(axis=1)):
             of_text = {name: logits[i] for name, logits in asks.items()}
             yield Output(domain[i], jailbreak[i], pii[i, 1 : length - 1], embedding[i], of_text)

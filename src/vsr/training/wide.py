@@ -21,7 +21,7 @@ from sklearn.linear_model import SGDClassifier
 from tokenizers import Tokenizer
 
 from vsr.encoder.bundle import WIDE
-from vsr.encoder.wide import BUCKETS, features
+from vsr.encoder.wide import BUCKETS, hashed, once
 from vsr.training.bundle import Floats
 from vsr.training.engine import encode
 from vsr.training.labels import DOMAINS, JAILBREAK
@@ -71,7 +71,7 @@ def _matrix(texts: Sequence[str], tokenizer: Tokenizer) -> csr_matrix:
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
         arrays = encode(tokenizer, [texts[i] for i in part], TOKENS)
-        for i, row in zip(part, features(arrays["input_ids"], arrays["attention_mask"]), strict=True):
+        for i, row in zip(part, once(hashed(arrays["input_ids"], arrays["attention_mask"])), strict=True):
             found[i] = row[row < BUCKETS]
     counts = np.array([len(row) for row in found])
     values = np.repeat(1.0 / np.sqrt(counts), counts)
