@@ -60,7 +60,7 @@ def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
 def test_of_a_table_only_cells_that_hold_a_number_and_a_name_are_addresses(
     row: str, addresses: list[str]
 ) -> None:
-    assert [row[start:end].strip() for start, end in address_ranges(row, 0, len(row))] == addresses
+    assert [row[start:end] for start, end in address_ranges(row, 0, len(row))] == addresses
 
 
 def test_a_number_alone_is_no_address() -> None:

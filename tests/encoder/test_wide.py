@@ -71,6 +71,11 @@ def test_padding_changes_nothing(wide: Wide) -> None:
     assert risk(wide, *words, width=60) == pytest.approx(risk(wide, *words))
 
 
+def test_the_end_of_a_padded_window_is_no_piece_of_its_own(wide: Wide) -> None:
+    words = [*["word"] * PIECES.tokens, "attack"]
+    assert risk(wide, *words, width=5 * PIECES.tokens) == pytest.approx(risk(wide, *words))
+
+
 @pytest.mark.parametrize("place", [0, LONG // 2, LONG - 1])
 def test_words_around_an_attack_do_not_dilute_it(wide: Wide, place: int) -> None:
     harmless = ["word"] * LONG

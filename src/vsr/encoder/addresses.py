@@ -35,7 +35,8 @@ LONGEST_NOTE = 20
 NOTE = re.compile(r"[^()（）；;。！？!?\n]*[)）]")
 COLUMN = re.compile(r"\t|\\|&\s*\d")
 """What stands between the columns of a table, of LaTeX too."""
-CELL = re.compile(r"[^\t\n\\&|]+")
+CELL = re.compile(r"[^\s\\&|](?:[^\t\n\\&|]*[^\s\\&|])?")
+"""Without the blanks around it."""
 LETTER, DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
 OPEN, CLOSED = "(（", ")）"
 
@@ -80,9 +81,8 @@ def address_end(text: str, start: int, end: int) -> int:
 def _cells(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Those cells of a table that are an address by themselves: a number and a name."""
     for cell in CELL.finditer(text, start, end):
-        first, last = cell.start(), cell.end()
-        if LETTER.search(text, first, last) and DIGIT.search(text, first, last):
-            yield first, first + len(text[first:last].rstrip())
+        if LETTER.search(cell[0]) and DIGIT.search(cell[0]):
+            yield cell.span()
 
 
 def _announced(text: str, start: int) -> int:
