@@ -25,7 +25,7 @@ from vsr.training.calibrate import golden_outputs  # noqa: E402
 from vsr.training.export import convert, save  # noqa: E402
 from vsr.training.labels import DOMAINS  # noqa: E402
 from vsr.training.model import Network  # noqa: E402
-from vsr.training.weights import save_weights, torch_bundle  # noqa: E402
+from vsr.training.weights import load_weights, save_weights, torch_bundle  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
 
@@ -59,6 +59,13 @@ def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def heads(folder: Path) -> Heads:
     write_manifest(folder, "1", "openvino-fp32", Calibration(), golden_outputs(folder, GOLDEN))
     return parse_manifest((folder / "vsr.json").read_bytes()).heads
+
+
+def test_a_network_is_read_back_as_it_was_saved(network: Network, folder: Path) -> None:
+    given = torch.from_numpy(IDS), torch.from_numpy(MASK)
+    with torch.no_grad():
+        pairs = list(zip(network(*given), load_weights(folder).eval()(*given), strict=True))
+    assert all(torch.equal(saved, read) for saved, read in pairs)
 
 
 @pytest.mark.parametrize("rows", [slice(0, 2), slice(0, 1), slice(1, 2)], ids=["padded", "whole", "masked"])

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
-from vsr.encoder.bundle import WIDE
+from vsr.encoder.bundle import GRAPH, TOKENIZER, WIDE
+from vsr.encoder.torch import CONFIG, WEIGHTS
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.report import evaluate
 from vsr.training import card, export
@@ -45,7 +46,7 @@ from vsr.training.teach import base_engine, teach
 from vsr.training.train import STAGES as TRAINING
 from vsr.training.train import adapted_network, merged, train
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
-from vsr.training.weights import save_weights
+from vsr.training.weights import load_weights, save_weights
 from vsr.training.wide import fit_wide
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,19 @@ RARE_IN_DICTIONARY = 16
 TRAINED = f"{TRAINING[-1].name}.pt"
 """What the stage `train` leaves in the end."""
 
-STAGES = ("prepare", "vocabulary", "teach", "train", "wide", "export", "calibrate", "evaluate", "card")
+STAGES = (
+    "prepare",
+    "vocabulary",
+    "teach",
+    "train",
+    "wide",
+    "merge",
+    "export",
+    "quantise",
+    "calibrate",
+    "evaluate",
+    "card",
+)
 
 
 def build_bundle(
@@ -94,7 +107,9 @@ def build_bundle(
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
             ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
-            ("export", work / "int8" / "agreement.json", lambda: _export(base, work, seed)),
+            ("merge", work / "fp32" / WEIGHTS, lambda: _merge(base, work, seed)),
+            ("export", work / "fp32" / GRAPH, lambda: _export(work)),
+            ("quantise", work / "int8" / "agreement.json", lambda: _quantise(work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
             ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
             ("card", out / "README.md", lambda: _install(work, out)),
@@ -140,27 +155,34 @@ def _vocabulary(base: Path, work: Path) -> None:
     (work / "vocabulary.json").write_text(json.dumps({"size": size, "added": len(characters)}))
 
 
-def _export(base: Path, work: Path, seed: int) -> None:
-    """Merge, convert, quantise; `fp32/` and `int8/` hold the graphs, `fp32/` the merged weights too,
-    `adapter/` the LoRA weights of the last stage."""
-    tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+def _merge(base: Path, work: Path, seed: int) -> None:
+    """`adapter/` holds the LoRA weights of the last stage, `fp32/` the network with them folded in."""
+    tokenizer = Tokenizer.from_file(str(work / TOKENIZER))
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, work / TRAINED)
     network = merged(network, work / "adapter")
+    folder = work / "fp32"
+    folder.mkdir(exist_ok=True)
+    for shared in (TOKENIZER, WIDE):
+        shutil.copy(work / shared, folder / shared)
+    save_weights(network, folder)
+
+
+def _export(work: Path) -> None:
+    export.save(export.convert(load_weights(work / "fp32")), work / "fp32", small=False)
+
+
+def _quantise(work: Path, seed: int) -> None:
+    """`int8/` from `fp32/`, and how well they agree, head by head."""
+    before, after = work / "fp32", work / "int8"
+    after.mkdir(exist_ok=True)
+    for shared in (TOKENIZER, WIDE, CONFIG):
+        shutil.copy(before / shared, after / shared)
     texts = [row.text for row in read_rows(work / "held.jsonl")]
-    graph = export.convert(network)
-    for name in ("fp32", "int8"):
-        folder = work / name
-        folder.mkdir(exist_ok=True)
-        for shared in ("tokenizer.json", WIDE):
-            shutil.copy(work / shared, folder / shared)
-        (folder / "config.json").write_text(network.trunk.config.to_json_string())
-        if name == "int8":
-            graph = export.quantise(graph, calibration_batches(tokenizer, texts, seed))
-        export.save(graph, folder)
-    save_weights(network, work / "fp32")
-    result = agreement(work / "fp32", work / "int8", texts, seed)
-    (work / "int8" / "agreement.json").write_text(json.dumps(result, indent=1))
+    ranges = calibration_batches(Tokenizer.from_file(str(before / TOKENIZER)), texts, seed)
+    export.save(export.quantise(export.read(before), ranges), after)
+    result = agreement(before, after, texts, seed)
+    (after / "agreement.json").write_text(json.dumps(result, indent=1))
 
 
 def _calibrate(work: Path, data: Path, version: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import openvino as ov
 import torch
 
+from vsr.encoder.bundle import GRAPH
 from vsr.training.engine import OUTPUTS, Arrays
 from vsr.training.model import Network
 
@@ -48,6 +49,11 @@ def quantise(graph: ov.Model, batches: Sequence[Arrays]) -> ov.Model:
     )
 
 
-def save(graph: ov.Model, folder: Path) -> None:
-    """`openvino_model.xml` and `.bin` in `folder`; what is not int8 is kept as fp16."""
-    ov.save_model(graph, folder / "openvino_model.xml", compress_to_fp16=True)
+def save(graph: ov.Model, folder: Path, *, small: bool = True) -> None:
+    """`openvino_model.xml` and `.bin` in `folder`; small: what is not int8 is kept as fp16."""
+    ov.save_model(graph, folder / GRAPH, compress_to_fp16=small)
+
+
+def read(folder: Path) -> ov.Model:
+    """The graph in `folder`."""
+    return ov.Core().read_model(folder / GRAPH)

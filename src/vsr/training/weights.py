@@ -2,8 +2,9 @@
 
     python -m vsr.training.weights --work work --out bundle-torch
 
-`save_weights` is part of the export stage; the command takes what a finished run left in its work
-directory. Temperatures and thresholds are those of the int8 bundle, golden outputs are computed anew.
+The merge stage ends with `save_weights` and the export stage begins with `load_weights`; the command takes what a
+finished run left in its work directory. Temperatures and thresholds are those of the int8 bundle, golden outputs
+are computed anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig
 
 from vsr.encoder.bundle import TOKENIZER, WIDE
 from vsr.encoder.golden import observe
@@ -31,6 +33,13 @@ def save_weights(network: Network, folder: Path) -> None:
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS, {"format": "pt", READ_LAYERS: ",".join(map(str, network.reads))})
     (folder / CONFIG).write_text(network.trunk.config.to_json_string(), encoding="utf-8")
+
+
+def load_weights(folder: Path) -> Network:
+    """The network that `save_weights` left in `folder`."""
+    network = Network(BertConfig.from_json_file(folder / CONFIG))
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network
 
 
 def torch_bundle(weights: Path, manifest: Path, out: Path) -> None:
