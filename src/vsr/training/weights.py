@@ -2,9 +2,9 @@
 
     python -m vsr.training.weights --work work --out bundle-torch
 
-The merge stage ends with `save_weights` and the export stage begins with `load_weights`; the command takes what a
-finished run left in its work directory. Temperatures and thresholds are those of the int8 bundle, golden outputs
-are computed anew.
+The merge stage ends with `save_weights` and the export stage begins with `load_weights`; the command takes
+what a finished run left in its work directory. Temperatures and thresholds are those of the int8 bundle,
+golden outputs are computed anew.
 """
 
 from __future__ import annotations
