@@ -209,6 +209,16 @@ def test_any_variant_starts_from_the_new_embedding_rows_alone(base: Path, work: 
     assert all("word_embeddings" in name for name in changed)
 
 
+def test_adapters_in_the_upper_layers_alone_leave_the_others_as_they_are(base: Path) -> None:
+    def adapted(upper: int | None) -> set[str]:
+        network = adapted_network(base, 4 + len(WORDS), seed=7, rank=2, upper=upper)
+        learning = [name for name, value in network.named_parameters() if value.requires_grad]
+        return {name.split("encoder.layer.")[1][0] for name in learning if "lora_" in name}
+
+    assert [adapted(upper) for upper in (1, 2, None)] == [{"2"}, {"1", "2"}, {"0", "1", "2"}]
+    assert [variant.upper for variant in variants_of("upper")] == [2, 4, 6]
+
+
 def test_a_work_directory_that_is_not_ready_is_told(base: Path, work: Path, tmp_path: Path) -> None:
     (work / "align.pt").unlink()
     with pytest.raises(EvaluationError, match=r"has no align\.pt; run python -m vsr\.training"):

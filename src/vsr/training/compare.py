@@ -1,7 +1,7 @@
-"""What decides how good the heads are: one trunk or several, the adapters' rank, the trunk's depth, the data.
+"""What decides how good the heads are: one trunk or several, the rank and the place of adapters, depth, data.
 
-    python -m vsr.training.compare trunks|ranks|layers|data --data DIR --work WORK --out OUT [--share 0.2]
-        [--rank R,R] [--layers N,N] [--percent N,N] [--only VARIANT]
+    python -m vsr.training.compare trunks|ranks|layers|upper|data --data DIR --work WORK --out OUT
+        [--share 0.2] [--rank R,R] [--layers N,N] [--percent N,N] [--only VARIANT]
 
 Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
 those of `data` from draws of the same size among a part of the groups of rows. Each leaves one JSON file in
@@ -52,9 +52,10 @@ TEACHERS = {
     "embedding": OF_DOMAIN,
 }
 """The tasks that a head learns from: without any of them there is nothing to measure."""
-COMPARISONS = ("trunks", "ranks", "layers", "data")
+COMPARISONS = ("trunks", "ranks", "layers", "upper", "data")
 RANKS = (4, 8, 16, 32, 64)
 LAYERS = (2, 3, 4, 6)
+UPPER = (2, 4, 6)
 PERCENT = (12, 25, 50, 100)
 
 
@@ -63,6 +64,7 @@ class Variant:
     """One network to be trained and measured.
 
     tasks: whose rows it learns from. own_guard: rows of other tasks say nothing to the guard's head.
+    upper: adapters are in so many of the last layers, None in all.
     percent: of the groups of rows, to draw from. size: where it stands on the curve, None in a comparison
     without one.
     """
@@ -72,6 +74,7 @@ class Variant:
     tasks: frozenset[str] = frozenset(TASKS)
     rank: int = RANK
     layers: int | None = None
+    upper: int | None = None
     own_guard: bool = False
     percent: int = 100
     size: int | None = None
@@ -118,6 +121,8 @@ def variants_of(
         return [Variant("ranks", f"rank {rank}", rank=rank, size=rank) for rank in ranks]
     if comparison == "layers":
         return [Variant("layers", f"{depth} layers", layers=depth, size=depth) for depth in layers]
+    if comparison == "upper":
+        return [Variant("upper", f"upper {count}", upper=count, size=count) for count in UPPER]
     if comparison == "data":
         return [Variant("data", f"{part} percent", percent=part, size=part) for part in percent]
     raise EvaluationError(f"there is no comparison {comparison!r}; there are {', '.join(COMPARISONS)}")
@@ -160,7 +165,9 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     torch.manual_seed(seed)
     vocabulary = material.tokenizer.get_vocab_size()
     # plain attention, as in training
-    network = adapted_network(material.base, vocabulary, seed, variant.rank, "eager", variant.layers)
+    network = adapted_network(
+        material.base, vocabulary, seed, variant.rank, "eager", variant.layers, variant.upper
+    )
     start(network, torch.load(material.work / "align.pt", weights_only=True))
     budget = {task: int(count * share) for task, count in JOINT.budget.items()}
     members = [i for i, row in enumerate(material.rows) if _place(row.group) < variant.percent]
@@ -182,6 +189,7 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
         "size": variant.size,
         "rank": variant.rank,
         "percent": variant.percent,
+        "upper": variant.upper,
         "layers": network.trunk.config.num_hidden_layers,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "share": share,

@@ -22,7 +22,12 @@ Scores = Mapping[str, Mapping[str, float]]
 
 MEASURES = {"domain": "accuracy", "jailbreak": "AUC", "pii": "F1 of exact spans", "embedding": "AUC"}
 FEWEST = 50
-SIZES = {"ranks": "rank of the adapters", "layers": "layers of the trunk", "data": "groups of rows, %"}
+SIZES = {
+    "ranks": "rank of the adapters",
+    "layers": "layers of the trunk",
+    "upper": "last layers with adapters",
+    "data": "groups of rows, %",
+}
 
 
 def draw(files: Sequence[Path], picture: Path) -> Path:

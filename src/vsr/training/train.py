@@ -168,14 +168,18 @@ def adapted_network(
     rank: int = RANK,
     attention: str = "sdpa",
     layers: int | None = None,
+    upper: int | None = None,
 ) -> Network:
-    """The base, or its first `layers` layers, with adapters; only adapters, new embedding rows and heads
-    learn."""
+    """The base, or its first `layers` layers, with adapters in all of them or in the last `upper`; only
+    adapters, new embedding rows and heads learn."""
     network = base_network(base, vocabulary, seed, attention, layers)
+    depth = network.trunk.config.num_hidden_layers
     config = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
         target_modules=list(LORA_MODULES),
+        layers_to_transform=None if upper is None else list(range(depth - upper, depth)),
+        layers_pattern=None if upper is None else "layer",
         trainable_token_indices={"word_embeddings": list(range(BASE_VOCABULARY, vocabulary))},
     )
     network.trunk = get_peft_model(network.trunk, config)
