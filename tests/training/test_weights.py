@@ -68,6 +68,19 @@ def test_a_network_is_read_back_as_it_was_saved(network: Network, folder: Path) 
     assert all(torch.equal(saved, read) for saved, read in pairs)
 
 
+def test_a_graph_whose_writing_was_cut_off_is_not_there(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(_: object, path: Path, **__: object) -> None:
+        path.write_text("<net")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("openvino.save_model", cut_off)
+    with pytest.raises(OSError, match="no space"):
+        save(convert(network), tmp_path)
+    assert not (tmp_path / "openvino_model.xml").exists()
+
+
 @pytest.mark.parametrize("rows", [slice(0, 2), slice(0, 1), slice(1, 2)], ids=["padded", "whole", "masked"])
 def test_torch_and_transformers_agree(network: Network, folder: Path, heads: Heads, rows: slice) -> None:
     ids, mask = IDS[rows], MASK[rows]

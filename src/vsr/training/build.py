@@ -23,7 +23,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer
 
 from vsr.encoder.bundle import GRAPH, TOKENIZER, WIDE
-from vsr.encoder.torch import CONFIG, WEIGHTS
+from vsr.encoder.torch import CONFIG
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.report import evaluate
 from vsr.training import card, export
@@ -107,7 +107,7 @@ def build_bundle(
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
             ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
-            ("merge", work / "fp32" / WEIGHTS, lambda: _merge(base, work, seed)),
+            ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
             ("export", work / "fp32" / GRAPH, lambda: _export(work)),
             ("quantise", work / "int8" / "agreement.json", lambda: _quantise(work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),

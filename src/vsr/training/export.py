@@ -13,7 +13,7 @@ from pathlib import Path
 import openvino as ov
 import torch
 
-from vsr.encoder.bundle import GRAPH
+from vsr.encoder.bundle import GRAPH, WEIGHTS
 from vsr.training.engine import OUTPUTS, Arrays
 from vsr.training.model import Network
 
@@ -50,8 +50,12 @@ def quantise(graph: ov.Model, batches: Sequence[Arrays]) -> ov.Model:
 
 
 def save(graph: ov.Model, folder: Path, *, small: bool = True) -> None:
-    """`openvino_model.xml` and `.bin` in `folder`; small: what is not int8 is kept as fp16."""
-    ov.save_model(graph, folder / GRAPH, compress_to_fp16=small)
+    """GRAPH and WEIGHTS in `folder`, GRAPH last: where it is, both are whole. small: what is not int8 is kept
+    as fp16."""
+    part = folder / f"part-{GRAPH}"
+    ov.save_model(graph, part, compress_to_fp16=small)
+    part.with_suffix(".bin").replace(folder / WEIGHTS)
+    part.replace(folder / GRAPH)
 
 
 def read(folder: Path) -> ov.Model:

@@ -29,7 +29,7 @@ from vsr.training.model import Network
 
 
 def save_weights(network: Network, folder: Path) -> None:
-    """`model.safetensors` and `config.json` of a merged network."""
+    """`model.safetensors` of a merged network and, once that is whole, its `config.json`."""
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS, {"format": "pt", READ_LAYERS: ",".join(map(str, network.reads))})
     (folder / CONFIG).write_text(network.trunk.config.to_json_string(), encoding="utf-8")
