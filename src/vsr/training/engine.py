@@ -18,6 +18,8 @@ from vsr.training.labels import DOMAINS
 ASKS = ("fact_check", "feedback")
 OUTPUTS = ("domain", "jailbreak", "pii", "embedding", *ASKS)
 Arrays = dict[str, NDArray[np.int64]]
+AT_ONCE = 4096
+"""Texts that are tokenised together."""
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> Arrays:
@@ -29,6 +31,28 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> Arrays:
         "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),
         "attention_mask": np.array([e.attention_mask for e in encodings], dtype=np.int64),
     }
+
+
+def by_length(
+    tokenizer: Tokenizer, texts: Sequence[str], tokens: int, batch: int
+) -> Iterator[tuple[list[int], Arrays]]:
+    """Batches of texts that are as long as one another where there are such, and their places in `texts`:
+    a graph prepares itself anew for every other shape, and what is padded costs as much as what is read."""
+    tokenizer.enable_truncation(tokens + 2)
+    tokenizer.no_padding()
+    ids: list[NDArray[np.int64]] = []
+    for start in range(0, len(texts), AT_ONCE):
+        encodings = tokenizer.encode_batch(list(texts[start : start + AT_ONCE]))
+        ids += (np.array(encoding.ids, np.int64) for encoding in encodings)
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    for start in range(0, len(order), batch):
+        places = order[start : start + batch]
+        found = np.zeros((len(places), len(ids[places[-1]])), np.int64)
+        mask = np.zeros_like(found)
+        for row, place in enumerate(places):
+            found[row, : len(ids[place])] = ids[place]
+            mask[row, : len(ids[place])] = 1
+        yield places, {"input_ids": found, "attention_mask": mask}
 
 
 class Engine:

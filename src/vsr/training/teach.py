@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from vsr.training.engine import Engine, encode
+from vsr.training.engine import Engine, by_length
 from vsr.training.export import convert, save
 from vsr.training.model import base_network
 from vsr.training.rows import Row, read_rows
@@ -40,14 +40,14 @@ def base_engine(base: Path, work: Path) -> Engine:
 
 
 def teach(base: Path, work: Path, progress: Progress | None = None) -> None:
-    texts = sorted(set(_anchors(read_rows(work / "train.jsonl"))), key=len)
+    texts = sorted(set(_anchors(read_rows(work / "train.jsonl"))))
     tokenizer = base_engine(base, work).tokenizer
     embed = _embedder(work / "base" / "openvino_model.xml")
     anchors = np.empty((len(texts), embed.output("embedding").partial_shape[1].get_length()), np.float16)
     progress = progress or Progress(disable=True)
-    for start in progress.track(range(0, len(texts), BATCH), description="teach"):
-        part = slice(start, start + BATCH)
-        anchors[part] = embed(encode(tokenizer, texts[part], TOKENS))["embedding"]
+    batches = by_length(tokenizer, texts, TOKENS, BATCH)
+    for places, batch in progress.track(batches, total=-(-len(texts) // BATCH), description="teach"):
+        anchors[places] = embed(batch)["embedding"]
     np.save(work / "anchors.npy", anchors)
     index = {text: row for row, text in enumerate(texts)}
     (work / "anchors.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
