@@ -26,6 +26,7 @@ SIZES = {
     "ranks": "rank of the adapters",
     "layers": "layers of the trunk",
     "upper": "last layers with adapters",
+    "views": "weight of the views",
     "data": "groups of rows, %",
 }
 

@@ -25,7 +25,8 @@ from vsr.encoder.tokens import TextTokenizer
 from vsr.encoder.torch import CONFIG, READ_LAYERS, WEIGHTS, TorchBackend
 from vsr.encoder.wide import widened
 from vsr.training.bundle import sha256
-from vsr.training.model import Network
+from vsr.training.labels import JAILBREAK
+from vsr.training.model import Network, SequenceHead
 
 
 def save_weights(network: Network, folder: Path) -> None:
@@ -38,7 +39,10 @@ def save_weights(network: Network, folder: Path) -> None:
 def load_weights(folder: Path) -> Network:
     """The network that `save_weights` left in `folder`."""
     network = Network(BertConfig.from_json_file(folder / CONFIG))
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    weights = load_file(folder / WEIGHTS)
+    hidden, features = weights["jailbreak.inner.weight"].shape
+    network.jailbreak = SequenceHead(features, len(JAILBREAK), hidden)
+    network.load_state_dict(weights)
     return network
 
 
