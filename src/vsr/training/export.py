@@ -12,14 +12,14 @@ from pathlib import Path
 
 import openvino as ov
 import torch
-from torch import nn
 
 from vsr.encoder.bundle import GRAPH, WEIGHTS
 from vsr.training.engine import OUTPUTS, Arrays
+from vsr.training.model import Network
 
 
-def convert(network: nn.Module, outputs: Sequence[str] = OUTPUTS) -> ov.Model:
-    """The fp32 graph of a network that takes ids and mask, with dynamic batch and token dimensions."""
+def convert(network: Network) -> ov.Model:
+    """The fp32 graph with dynamic batch and token dimensions."""
     network.eval()
     example = {
         "input_ids": torch.tensor([[101, 2023, 102], [101, 102, 0]]),
@@ -30,7 +30,7 @@ def convert(network: nn.Module, outputs: Sequence[str] = OUTPUTS) -> ov.Model:
     for tensor in graph.inputs:
         tensor.get_node().set_partial_shape(ov.PartialShape([-1, -1]))
         tensor.get_node().set_element_type(ov.Type.i64)
-    for tensor, name in zip(graph.outputs, outputs, strict=True):
+    for tensor, name in zip(graph.outputs, OUTPUTS, strict=True):
         tensor.get_tensor().set_names({name})
     graph.validate_nodes_and_infer_types()
     return graph

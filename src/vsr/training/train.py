@@ -4,8 +4,7 @@ Three stages, one loop. `align` teaches the new characters from the dictionary a
 `joint` trains all heads on batches that mix the tasks; `finish` goes on at a lower rate with half of its
 texts from PII; a stage that was cut off goes on from its last checkpoint. Losses per text: cross entropy for
 domain, jailbreak, fact check and feedback; for PII the probability of all tags that a partly annotated token
-may carry; for the embedding the cosine distance to the anchor plus a contrast over the batch; for the view
-that a larger trunk has of the text (`distil`) the mean square of what is off.
+may carry; for the embedding the cosine distance to the anchor plus a contrast over the batch.
 """
 
 from __future__ import annotations
@@ -27,10 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsr.training.checkpoint import load_trained, resume, save, snapshot, trained_state
-from vsr.training.distil import read_views
 from vsr.training.examples import NOTHING, Example, batches, draw, examples
 from vsr.training.labels import TAGS
-from vsr.training.model import VIEW, Network, Outputs, base_network
+from vsr.training.model import Network, Outputs, base_network
 from vsr.training.rows import read_rows
 from vsr.training.teach import read_anchors
 
@@ -51,15 +49,12 @@ GUARD_WEIGHT_OF_OTHER_TASKS = 0.1
 FEEDBACK_WEIGHT_OF_OTHER_TASKS = 0.1
 """Ordinary prompts are no feedback, and a hundred times as many."""
 ASKS_WEIGHT = 0.5
-VIEW_WEIGHT = 6.0
-"""Of the mean square of what is off in a view; its numbers have a variance of one."""
 CHECKPOINT_STEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One pass over the data. budget: texts per task. Rates: of adapters and heads, of new embeddings.
-    views: how much what is off in them weighs; none are learnt at 0."""
+    """One pass over the data. budget: texts per task. Rates: of adapters and heads, of new embeddings."""
 
     name: str
     budget: Mapping[str, int]
@@ -67,7 +62,6 @@ class Stage:
     embedding_rate: float
     tokens: int = 4096
     texts: int = 96
-    views: float = VIEW_WEIGHT
 
 
 STAGES = (
@@ -77,7 +71,6 @@ STAGES = (
         rate=8e-4,
         embedding_rate=6e-3,
         texts=192,
-        views=0.0,
     ),
     Stage(
         "joint",
@@ -116,7 +109,7 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded tensors; (B, T) but labels and weights (B,), free (B, tags), anchors (B, H), views (B, VIEW)."""
+    """Padded tensors; (B, T) but labels and weights (B,), free (B, tags) and anchors (B, H)."""
 
     ids: Tensor
     mask: Tensor
@@ -130,8 +123,6 @@ class Batch:
     free: Tensor
     anchored: Tensor
     anchors: Tensor
-    viewed: Tensor
-    views: Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
@@ -156,7 +147,7 @@ def train(
     network.to("cuda" if on_gpu else "cpu")
     rows = list(read_rows(work / "train.jsonl"))
     index, anchors = read_anchors(work)
-    made = examples(tokenizer, rows, index, seed, read_views(work))
+    made = examples(tokenizer, rows, index, seed)
     for number, stage in enumerate(stages):
         checkpoint = work / f"{stage.name}.pt"
         if checkpoint.exists():
@@ -192,7 +183,6 @@ def adapted_network(
         trainable_token_indices={"word_embeddings": list(range(BASE_VOCABULARY, vocabulary))},
     )
     network.trunk = get_peft_model(network.trunk, config)
-    network.learn_view()
     return network
 
 
@@ -224,14 +214,12 @@ def run_stage(
     device = rest[0].device
     done = resume(partial, network, optimiser, schedule, len(order))
     bar = progress.add_task(stage.name, total=len(order), completed=done)
-    started, running = time.monotonic(), np.zeros(7)
+    started, running = time.monotonic(), np.zeros(6)
     for step, indices in enumerate(order[done:], start=done + 1):
         batch = collate([made[i] for i in indices], anchors).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            reading = network.read(batch.ids, batch.mask)
-            outputs = network.heads(reading)
-            view = network.view(reading.pooled) if network.view and stage.views else None
-        losses = [*task_losses(outputs, batch), stage.views * view_loss(view, batch)]
+            outputs = network(batch.ids, batch.mask)
+        losses = task_losses(outputs, batch)
         torch.stack(losses).sum().backward()
         nn.utils.clip_grad_norm_([*rest, *embeddings], 1.0)
         optimiser.step()
@@ -277,8 +265,6 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
             tags[row, : len(example.tags)] = example.tags
             free[row] = example.free
     anchored = np.array([e.anchor for e in part])
-    nothing = np.zeros(VIEW, np.float16)
-    views = np.stack([nothing if e.view is None else e.view for e in part])
     return Batch(
         ids=torch.from_numpy(ids),
         mask=torch.from_numpy((ids != 0).astype(np.int64)),
@@ -294,8 +280,6 @@ def collate(part: Sequence[Example], anchors: NDArray[np.float16]) -> Batch:
         free=torch.from_numpy(free),
         anchored=torch.from_numpy(anchored >= 0),
         anchors=torch.from_numpy(anchors[np.maximum(anchored, 0)].astype(np.float32)),
-        viewed=torch.tensor([e.view is not None for e in part]),
-        views=torch.from_numpy(views.astype(np.float32)),
     )
 
 
@@ -320,14 +304,6 @@ def task_losses(outputs: Outputs, batch: Batch) -> tuple[Tensor, ...]:
         ASKS_WEIGHT * of_facts / texts,
         ASKS_WEIGHT * of_feedback / texts,
     )
-
-
-def view_loss(view: Tensor | None, batch: Batch) -> Tensor:
-    """The mean square of what is off, summed over the texts that have a view and divided by all."""
-    if view is None:
-        return torch.zeros((), device=batch.views.device)
-    off = (view.float() - batch.views).square().mean(dim=1)
-    return (off * batch.viewed).sum() / len(batch.ids)
 
 
 def pii_loss(logits: Tensor, batch: Batch) -> Tensor:

@@ -25,8 +25,7 @@ from vsr.encoder.tokens import TextTokenizer
 from vsr.encoder.torch import CONFIG, READ_LAYERS, WEIGHTS, TorchBackend
 from vsr.encoder.wide import widened
 from vsr.training.bundle import sha256
-from vsr.training.labels import JAILBREAK
-from vsr.training.model import Network, SequenceHead
+from vsr.training.model import Network
 
 
 def save_weights(network: Network, folder: Path) -> None:
@@ -39,10 +38,7 @@ def save_weights(network: Network, folder: Path) -> None:
 def load_weights(folder: Path) -> Network:
     """The network that `save_weights` left in `folder`."""
     network = Network(BertConfig.from_json_file(folder / CONFIG))
-    weights = load_file(folder / WEIGHTS)
-    hidden, features = weights["jailbreak.inner.weight"].shape
-    network.jailbreak = SequenceHead(features, len(JAILBREAK), hidden)
-    network.load_state_dict(weights)
+    network.load_state_dict(load_file(folder / WEIGHTS))
     return network
 
 

@@ -86,12 +86,12 @@ def _regressions(rows: Sequence[Row], part: Part, matrix: csr_matrix, seed: int)
     documents = np.bincount(matrix.indices, minlength=BUCKETS)
     rarity = ((1.0 + np.log((len(rows) + 1) / (documents + 1))) / 8.0) ** RARITY
     model = SGDClassifier("log_loss", alpha=PENALTY, max_iter=EPOCHS, tol=None, random_state=seed)
-    model.fit(matrix.multiply(rarity).tocsr(), wanted, sample_weight=importance(rows, wanted))
+    model.fit(matrix.multiply(rarity).tocsr(), wanted, sample_weight=_importance(rows, wanted))
     weights, bias = part.strength * model.coef_.T * rarity[:, None], part.strength * model.intercept_
     return weights.astype(np.float32), bias.astype(np.float32)
 
 
-def importance(rows: Iterable[Row], wanted: NDArray[np.int64]) -> Floats:
+def _importance(rows: Iterable[Row], wanted: NDArray[np.int64]) -> Floats:
     """As rows are drawn for the trunk: by the root of the size of their stratum, every label alike."""
     strata = [row.stratum for row in rows]
     sizes = Counter(strata)
