@@ -55,6 +55,12 @@ def test_a_word_counts_for_the_head_it_has_a_weight_for(wide: Wide) -> None:
     assert logits[MATH] > 0 > logits[OTHER]
 
 
+def test_a_window_says_its_weights_over_the_root_of_its_features(wide: Wide) -> None:
+    # five tokens with the special ones, and four pairs of them
+    assert domain(wide, "the", "algebra", "word")[0].tolist() == pytest.approx([50 / 3, -50 / 3])
+    assert risk(wide, "the", "attack", "word") == pytest.approx((90 - 30) / 3)
+
+
 def test_words_in_another_order_are_other_features() -> None:
     one, other = hashed(*window("attack", "bypass")), hashed(*window("bypass", "attack"))
     assert set(one[0]) != set(other[0])

@@ -72,17 +72,13 @@ class Engine:
         self._wide = Wide.load(wide, len(DOMAINS)) if wide.exists() else None
 
     def run(self, texts: Sequence[str], batch: int = 16) -> list[Output]:
-        """One Output per text, in order; batches are formed by length."""
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        results: list[Output | None] = [None] * len(texts)
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            for row, output in zip(rows, self._batch([texts[i] for i in rows]), strict=True):
-                results[row] = output
-        return [output for output in results if output is not None]
+        """One Output per text, in order."""
+        results: dict[int, Output] = {}
+        for places, arrays in by_length(self.tokenizer, texts, self.tokens, batch):
+            results.update(zip(places, self._batch(arrays), strict=True))
+        return [results[place] for place in range(len(texts))]
 
-    def _batch(self, texts: Sequence[str]) -> Iterator[Output]:
-        arrays = encode(self.tokenizer, texts, self.tokens)
+    def _batch(self, arrays: Arrays) -> Iterator[Output]:
         answer = self._compiled(arrays)
         domain, jailbreak, pii, embedding = (np.array(answer[name]) for name in OUTPUTS[:4])
         asks = {name: np.array(answer[name]) for name in self._asks}

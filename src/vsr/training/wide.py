@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from vsr.encoder.bundle import WIDE
 from vsr.encoder.wide import BUCKETS, hashed, once
 from vsr.training.bundle import Floats
-from vsr.training.engine import encode
+from vsr.training.engine import by_length
 from vsr.training.labels import DOMAINS, JAILBREAK
 from vsr.training.rows import Row, read_rows
 
@@ -66,13 +66,11 @@ def fit_wide(work: Path, seed: int, progress: Progress | None = None) -> None:
 
 def _matrix(texts: Sequence[str], tokenizer: Tokenizer) -> csr_matrix:
     """(texts, BUCKETS), each row of unit length."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     found: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(texts)
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
-        arrays = encode(tokenizer, [texts[i] for i in part], TOKENS)
-        for i, row in zip(part, once(hashed(arrays["input_ids"], arrays["attention_mask"])), strict=True):
-            found[i] = row[row < BUCKETS]
+    for places, arrays in by_length(tokenizer, texts, TOKENS, BATCH):
+        features = once(hashed(arrays["input_ids"], arrays["attention_mask"]))
+        for place, row in zip(places, features, strict=True):
+            found[place] = row[row < BUCKETS]
     counts = np.array([len(row) for row in found])
     values = np.repeat(1.0 / np.sqrt(counts), counts)
     starts = np.concatenate([[0], counts.cumsum()])
