@@ -24,6 +24,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "_vocabulary": "vocabulary",
         "teach": "teach",
         "train": "train",
+        "refit": "refit",
         "fit_wide": "wide",
         "_merge": "merge",
         "_export": "export",

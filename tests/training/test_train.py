@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +122,27 @@ def test_ordinary_prompts_weigh_less_in_feedback_than_its_own_rows() -> None:
     assert losses[1] == pytest.approx(module.FEEDBACK_WEIGHT_OF_OTHER_TASKS * losses[0])
 
 
+def test_the_trunk_never_learns_what_is_kept_for_a_head() -> None:
+    assert not [stage.name for stage in module.STAGES if "unseen" in stage.budget]
+
+
 def test_all_of_a_batch_goes_to_the_device_that_trains() -> None:
     batch = collate([MADE[0], replace(MADE[1], tags=np.array([NOTHING, 0, NOTHING], np.int16))], ANCHORS)
     moved = batch.to(torch.device("meta"))
     assert {getattr(moved, name).device.type for name in Batch.__dataclass_fields__} == {"meta"}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    assert module.keep_freed_memory()
+    pages = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(16 * 2**20)  # 64 MiB, more than glibc ever keeps by itself
+        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert pages[-1] < pages[0] / 10
+
+
+def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda _: object())
+    assert not module.keep_freed_memory()

@@ -111,19 +111,19 @@ def asks(seed: int, per_phrasing: int = 6) -> Iterator[Row]:
     chance = random.Random(seed)
     topics = [topic for _, topic in read_pairs("topics.txt")]
     slots: dict[str, Sequence[Pair]] = {"t": topics, "p": PEOPLE, "c": PLACES}
-    for label, pair in _labelled("feedback.txt"):
+    for label, pair in labelled("feedback.txt"):
         for number in range(per_phrasing):
             made = _filled(chance, pair, slots)
             if number:
-                made = _framed(chance, made, OPENINGS[label], ENDINGS[label])
-            for row in _rows(made, pair, "feedback", label):
+                made = framed(chance, made, OPENINGS[label], ENDINGS[label])
+            for row in paired_rows(made, pair, "feedback", label):
                 yield replace(row, feedback=label, fact_check=NOT_NEEDED if label == "SAT" else None)
-    for label, pair in _labelled("facts.txt"):
+    for label, pair in labelled("facts.txt"):
         for number in range(per_phrasing):
             made = _filled(chance, pair, slots)
             if number:
-                made = _framed(chance, made, OPENINGS["NONE"], ENDINGS["NONE"])
-            for row in _rows(made, pair, "asks", label):
+                made = framed(chance, made, OPENINGS["NONE"], ENDINGS["NONE"])
+            for row in paired_rows(made, pair, "asks", label):
                 yield replace(row, fact_check=label, feedback=None if "thanks" in pair[0] else "NONE")
 
 
@@ -141,7 +141,8 @@ def no_feedback(source: str, domain: str | None) -> str | None:
     return "NONE" if domain is not None and source not in MAY_BE_FEEDBACK else None
 
 
-def _labelled(name: str) -> Iterator[tuple[str, Pair]]:
+def labelled(name: str) -> Iterator[tuple[str, Pair]]:
+    """(label, pair) of every line of a file in `prompts/`; the label is the heading above it."""
     label = ""
     for line in files("vsr.training").joinpath("prompts", name).read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
@@ -151,7 +152,8 @@ def _labelled(name: str) -> Iterator[tuple[str, Pair]]:
             yield label, (english.strip(), chinese.strip())
 
 
-def _rows(made: Pair, phrasing: Pair, task: str, label: str) -> Iterator[Row]:
+def paired_rows(made: Pair, phrasing: Pair, task: str, label: str) -> Iterator[Row]:
+    """One row a language, in the group of the phrasing."""
     for lang, text in zip(("en", "zh"), made, strict=True):
         yield Row(
             text=text,
@@ -180,7 +182,7 @@ def _filled(chance: random.Random, pair: Pair, slots: Mapping[str, Sequence[Pair
     return english, chinese
 
 
-def _framed(chance: random.Random, pair: Pair, openings: tuple[Pair, ...], endings: tuple[Pair, ...]) -> Pair:
+def framed(chance: random.Random, pair: Pair, openings: tuple[Pair, ...], endings: tuple[Pair, ...]) -> Pair:
     """With an opening, an ending, a capital or without its last mark, as people type."""
     english, chinese = pair
     if chance.random() < 0.45:

@@ -39,12 +39,14 @@ from vsr.training.generate import generated
 from vsr.training.personal import personal, places
 from vsr.training.prepare import prepare
 from vsr.training.quantised import agreement, calibration_batches
+from vsr.training.refit import REFITTED, refit
 from vsr.training.requests import requests
 from vsr.training.rows import Row, read_rows
 from vsr.training.science import science
 from vsr.training.teach import base_engine, teach
 from vsr.training.train import STAGES as TRAINING
 from vsr.training.train import adapted_network, merged, train
+from vsr.training.unseen import unseen
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import load_weights, save_weights
 from vsr.training.wide import fit_wide
@@ -63,6 +65,7 @@ STAGES = (
     "vocabulary",
     "teach",
     "train",
+    "refit",
     "wide",
     "merge",
     "export",
@@ -106,6 +109,7 @@ def build_bundle(
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
             ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
+            ("refit", work / REFITTED, lambda: refit(base, work, work / TRAINED, seed, progress)),
             ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
             ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
             ("export", work / "fp32" / GRAPH, lambda: _export(work)),
@@ -140,6 +144,7 @@ def _additions(seed: int) -> list[Row]:
         *marked,
         *guarded,
         *dictionary_rows(seed),
+        *unseen(seed),
     ]
 
 
@@ -156,10 +161,11 @@ def _vocabulary(base: Path, work: Path) -> None:
 
 
 def _merge(base: Path, work: Path, seed: int) -> None:
-    """`adapter/` holds the LoRA weights of the last stage, `fp32/` the network with them folded in."""
+    """`adapter/` holds the LoRA weights of `train`, `fp32/` the network with them folded in."""
     tokenizer = Tokenizer.from_file(str(work / TOKENIZER))
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, work / TRAINED)
+    load_trained(network, work / REFITTED)
     network = merged(network, work / "adapter")
     folder = work / "fp32"
     folder.mkdir(exist_ok=True)

@@ -17,7 +17,19 @@ from vsr.training.rows import Row, Span
 NOTHING = -100
 """The label of what is not trained on."""
 
-TASKS = ("dictionary", "generated", "natural", "request", "exam", "guard", "pii", "asks", "feedback")
+TASKS = (
+    "dictionary",
+    "generated",
+    "natural",
+    "request",
+    "exam",
+    "guard",
+    "pii",
+    "asks",
+    "feedback",
+    "unseen",
+)
+"""unseen: kept from the trunk, for the head that `refit` fits."""
 
 LONGEST = {
     "dictionary": 32,
@@ -29,6 +41,7 @@ LONGEST = {
     "pii": 126,
     "asks": 48,
     "feedback": 48,
+    "unseen": 48,
 }
 """Content tokens per task. Longer texts cost time in proportion and teach domain little."""
 

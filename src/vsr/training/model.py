@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, JAILBREAK, TAGS
 
+HIDDEN = 256
 SMALL_HIDDEN = 64
 """Enough for what a user asks for: the labels are few."""
 
@@ -26,7 +27,7 @@ Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 class SequenceHead(nn.Module):
     """Logits for a whole text: (B, F) -> (B, labels)."""
 
-    def __init__(self, features: int, labels: int, hidden: int = 256) -> None:
+    def __init__(self, features: int, labels: int, hidden: int = HIDDEN) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(features)
         self.dropout = nn.Dropout(0.2)
