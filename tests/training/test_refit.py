@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def row(feedback: str | None, stratum: str = "unseen/en/SAT", jailbreak: str | N
     return Row("text", "test", "own", "group", "en", stratum, feedback=feedback, jailbreak=jailbreak)
 
 
-def features(labels: list[str]) -> torch.Tensor:
+def features(labels: list[str]) -> Any:
     """Each label in a direction of its own."""
     return torch.nn.functional.one_hot(torch.tensor([FEEDBACK.index(label) for label in labels]), 8).float()
 

@@ -144,5 +144,5 @@ def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr("vsr.training.train.ctypes.CDLL", lambda _: object())
     assert not module.keep_freed_memory()

@@ -117,10 +117,10 @@ def fit(features: Tensor, rows: Sequence[Row], head: Head, seed: int) -> Sequenc
     with torch.no_grad():
         fitted.outer.weight *= head.scale
         fitted.outer.bias *= head.scale
-    return fitted.eval()
+    fitted.eval()
+    return fitted
 
 
-@torch.no_grad()
 def _features(
     network: Network, tokenizer: Tokenizer, rows: Sequence[Row], progress: Progress, name: str
 ) -> Tensor:
@@ -130,7 +130,7 @@ def _features(
     batches = by_length(tokenizer, [row.text for row in rows], TOKENS, BATCH)
     for places, arrays in progress.track(batches, total=-(-len(rows) // BATCH), description=f"refit {name}"):
         ids, mask = (torch.from_numpy(arrays[name]) for name in ("input_ids", "attention_mask"))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             *_, read = network(ids, mask)
         found.update(zip(places, read.float(), strict=True))
     return torch.stack([found[place] for place in range(len(rows))])
