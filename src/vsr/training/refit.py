@@ -25,7 +25,7 @@ from vsr.training.examples import task_of
 from vsr.training.labels import FEEDBACK, JAILBREAK
 from vsr.training.model import HIDDEN, SMALL_HIDDEN, Network, SequenceHead
 from vsr.training.rows import Row, read_rows
-from vsr.training.train import adapted_network
+from vsr.training.train import adapted_network, merged
 
 REFITTED = "refit.pt"
 TOKENS = 126
@@ -54,7 +54,7 @@ class Head:
 
 HEADS = (
     Head("feedback", FEEDBACK, SMALL_HIDDEN, "feedback", 10_000, 0.5, 3_000, 1.0, epochs=12),
-    Head("jailbreak", JAILBREAK, HIDDEN, "guard", 12_000, 0.25, 1_500, 0.5, epochs=8, scale=1.5),
+    Head("jailbreak", JAILBREAK, HIDDEN, "guard", 12_000, 0.25, 1_500, 0.5, epochs=8, scale=0.75),
 )
 
 
@@ -63,12 +63,13 @@ def refit(base: Path, work: Path, trained: Path, seed: int, progress: Progress |
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, trained)
+    network = merged(network).eval()
     rows = list(read_rows(work / "train.jsonl"))
     progress = progress or Progress(disable=True)
     state: dict[str, object] = {}
     for head in HEADS:
         chosen = chosen_rows(rows, head, seed)
-        features = _features(network.eval(), tokenizer, chosen, progress, head.name)
+        features = _features(network, tokenizer, chosen, progress, head.name)
         fitted = fit(features, chosen, head, seed)
         state |= {f"{head.name}.{name}": value for name, value in fitted.state_dict().items()}
     save(state, work / REFITTED)
