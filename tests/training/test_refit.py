@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("peft", reason="training needs the extra `train`")
 
+from vsr.errors import EvaluationError  # noqa: E402
 from vsr.training.examples import task_of  # noqa: E402
 from vsr.training.labels import FEEDBACK  # noqa: E402
 from vsr.training.refit import HEADS, chosen_rows, fit  # noqa: E402
@@ -65,3 +66,8 @@ def test_all_unseen_rows_are_read_and_some_of_the_others() -> None:
 def test_a_head_without_known_rows_is_fitted_to_the_unseen_alone() -> None:
     rows = [row("SAT"), row("NONE")]
     assert chosen_rows(rows, OF_FEEDBACK, seed=0) == rows
+
+
+def test_rows_prepared_without_any_for_the_head_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="`prepare` stage"):
+        chosen_rows([row("SAT", "feedback/en/SAT")], OF_FEEDBACK, seed=0)

@@ -132,15 +132,16 @@ def test_all_of_a_batch_goes_to_the_device_that_trains() -> None:
     assert {getattr(moved, name).device.type for name in Batch.__dataclass_fields__} == {"meta"}
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc has mallopt, and nothing is promised elsewhere"
+)
 def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
     assert module.keep_freed_memory()
-    pages = []
-    for _ in range(4):
+    for _ in range(4):  # the first ones grow the heap
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(16 * 2**20)  # 64 MiB, more than glibc ever keeps by itself
-        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-    assert pages[-1] < pages[0] / 10
+        touched = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert touched < 1000  # of 16,384 pages
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from vsr.errors import EvaluationError
 from vsr.training.checkpoint import load_trained, save
 from vsr.training.engine import by_length
 from vsr.training.examples import task_of
@@ -53,13 +54,35 @@ class Head:
 
 
 HEADS = (
-    Head("feedback", FEEDBACK, SMALL_HIDDEN, "feedback", 10_000, 0.5, 3_000, 1.0, epochs=12),
-    Head("jailbreak", JAILBREAK, HIDDEN, "guard", 12_000, 0.25, 1_500, 0.5, epochs=8, scale=0.75),
+    Head(
+        "feedback",
+        FEEDBACK,
+        SMALL_HIDDEN,
+        task="feedback",
+        known=10_000,
+        known_weight=0.5,
+        ordinary=3_000,
+        ordinary_weight=1.0,
+        epochs=12,
+    ),
+    Head(
+        "jailbreak",
+        JAILBREAK,
+        HIDDEN,
+        task="guard",
+        known=12_000,
+        known_weight=0.25,
+        ordinary=1_500,
+        ordinary_weight=0.5,
+        epochs=8,
+        scale=0.75,
+    ),
 )
 
 
 def refit(base: Path, work: Path, trained: Path, seed: int, progress: Progress | None = None) -> None:
-    """REFITTED in `work`: the heads for the trunk that `trained` holds."""
+    """REFITTED in `work`: the heads for the trunk that `trained` holds. Raises EvaluationError if `work` was
+    prepared without rows for them."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, trained)
@@ -85,6 +108,10 @@ def chosen_rows(rows: Iterable[Row], head: Head, seed: int) -> list[Row]:
         if getattr(row, head.name):
             kind = {"unseen": unseen, head.task: known}.get(task_of(row), ordinary)
             kind.append(row)
+    if not unseen:
+        raise EvaluationError(
+            f"train.jsonl keeps no rows for the {head.name} head: make it with this version's `prepare` stage"
+        )
     chance = np.random.default_rng(seed)
     sizes = Counter(row.stratum for row in known)
     shares = np.array([sizes[row.stratum] ** -0.5 for row in known])
@@ -123,13 +150,13 @@ def fit(features: Tensor, rows: Sequence[Row], head: Head, seed: int) -> Sequenc
 
 
 def _features(
-    network: Network, tokenizer: Tokenizer, rows: Sequence[Row], progress: Progress, name: str
+    network: Network, tokenizer: Tokenizer, rows: Sequence[Row], progress: Progress, head: str
 ) -> Tensor:
     """(rows, F): what the heads of whole texts read."""
     network.feedback = nn.Identity()  # the last output is then what that head reads
     found: dict[int, Tensor] = {}
     batches = by_length(tokenizer, [row.text for row in rows], TOKENS, BATCH)
-    for places, arrays in progress.track(batches, total=-(-len(rows) // BATCH), description=f"refit {name}"):
+    for places, arrays in progress.track(batches, total=-(-len(rows) // BATCH), description=f"refit {head}"):
         ids, mask = (torch.from_numpy(arrays[name]) for name in ("input_ids", "attention_mask"))
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             *_, read = network(ids, mask)
