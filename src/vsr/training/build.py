@@ -50,6 +50,7 @@ from vsr.training.unseen import unseen
 from vsr.training.vocabulary import extend_tokenizer, new_characters, vocabulary_of
 from vsr.training.weights import load_weights, save_weights
 from vsr.training.wide import fit_wide
+from vsr.training.written import written
 
 logger = logging.getLogger(__name__)
 
@@ -140,6 +141,7 @@ def _additions(seed: int) -> list[Row]:
         *generated(seed),
         *requests(),
         *science(seed),
+        *written(),
         *asks(seed),
         *marked,
         *guarded,
