@@ -29,7 +29,7 @@ test: lint types $(VENV)/.dev ## everything but the tests that need torch
 
 # One thread: networks this small only wait for a second one.
 test-train: $(VENV)/.train ## the tests that need torch: training, importing models
-	OMP_NUM_THREADS=1 $(VENV)/train/bin/python -m pytest -q --timeout=600 tests/training tests/models
+	OMP_NUM_THREADS=1 $(VENV)/train/bin/python -m pytest -q --timeout=600 tests/training tests/models tests/encoder/test_torch.py
 
 format: $(VENV)/.dev ## put the code in shape
 	$(BIN)/ruff check --fix --quiet $(CODE) || true

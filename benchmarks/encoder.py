@@ -91,7 +91,7 @@ async def _measure(plan: Plan, bundle: Bundle) -> dict[str, Any]:
         for tokens, count in plan.latency.items():
             _say(f"{count} texts of {tokens} tokens")
             latency[tokens] = _summary(await _latencies(encoder, [maker.make(tokens) for _ in range(count)]))
-            latency[tokens]["bare_p50"] = await asyncio.to_thread(_bare, bundle, maker.make(tokens), count)
+            latency[tokens] |= await asyncio.to_thread(_bare, bundle, maker.make(tokens), count)
         beside = await _beside_long(encoder, maker, plan.short)
         throughput = {
             tokens: await _throughput(encoder, bundle, maker, tokens, count, plan.rounds)
@@ -118,10 +118,13 @@ async def _latencies(encoder: Encoder, texts: Sequence[str]) -> list[float]:
     return taken
 
 
-def _bare(bundle: Bundle, text: str, count: int) -> float:
-    """The median milliseconds of the graph alone for the windows of a text, in batches."""
+def _bare(bundle: Bundle, text: str, count: int) -> dict[str, float]:
+    """The median milliseconds of the graph alone for the windows of a text, in batches; nothing for a bundle
+    that runs on torch."""
+    if bundle.engine == "torch":
+        return {}
     graph = BareGraph(bundle, text)
-    return percentile(sorted(1e3 * graph.seconds(1) for _ in range(count)), 50)
+    return {"bare_p50": percentile(sorted(1e3 * graph.seconds(1) for _ in range(count)), 50)}
 
 
 async def _beside_long(encoder: Encoder, maker: PromptMaker, count: int) -> dict[str, Any]:
@@ -150,17 +153,23 @@ async def _stream(encoder: Encoder, texts: Sequence[str], start: int) -> None:
 async def _throughput(
     encoder: Encoder, bundle: Bundle, maker: PromptMaker, tokens: int, count: int, rounds: int
 ) -> dict[str, float]:
-    """Texts a second with CLIENTS clients, and of bare OpenVINO in batches of as many windows, in turn."""
+    """Texts a second with CLIENTS clients, and of bare OpenVINO in batches of as many windows, in turn; of
+    the former alone for a bundle that runs on torch."""
     _say(f"{CLIENTS} clients with {tokens} tokens")
-    bare = await asyncio.to_thread(BareGraph, bundle, maker.make(tokens), CLIENTS)
+    bare = None
+    if bundle.engine != "torch":
+        bare = await asyncio.to_thread(BareGraph, bundle, maker.make(tokens), CLIENTS)
     seconds = {"encoder": 0.0, "bare": 0.0}
     for _ in range(rounds):
         waiting = [maker.make(tokens) for _ in range(count)]
         begun = time.perf_counter()
         await asyncio.gather(*(_client(encoder, waiting) for _ in range(CLIENTS)))
         seconds["encoder"] += time.perf_counter() - begun
-        seconds["bare"] += await asyncio.to_thread(bare.seconds, count)
-    rates = {name: rounds * count / spent for name, spent in seconds.items()}
+        if bare:
+            seconds["bare"] += await asyncio.to_thread(bare.seconds, count)
+    rates = {name: rounds * count / spent for name, spent in seconds.items() if spent}
+    if bare is None:
+        return rates
     return {**rates, "ratio": rates["encoder"] / rates["bare"], "windows_per_text": float(bare.windows)}
 
 

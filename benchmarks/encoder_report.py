@@ -38,7 +38,8 @@ def _latency(result: dict[str, Any]) -> list[str]:
     for tokens, one in result["latency_ms"].items():
         theirs = original.get("ms", {}).get(str(tokens))
         compared = f"{theirs:.0f} | {theirs / one['p50']:.0f}" if theirs else "– | –"
-        own = f"{one['p50']:.2f} | {one['p99']:.2f} | {one['n']:.0f} | {one['bare_p50']:.2f}"
+        bare = f"{one['bare_p50']:.2f}" if "bare_p50" in one else "–"
+        own = f"{one['p50']:.2f} | {one['p99']:.2f} | {one['n']:.0f} | {bare}"
         rows.append(f"| {tokens} | {own} | {compared} |")
     return [*rows, *(["", f"The original's way: {original['note']}."] if "note" in original else [])]
 
@@ -57,7 +58,8 @@ def _throughput(result: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
     ]
     for tokens, one in result["throughput"].items():
-        rows.append(f"| {tokens} | {one['encoder']:.0f} | {one['bare']:.0f} | {one['ratio']:.2f} |")
+        bare = f"{one['bare']:.0f} | {one['ratio']:.2f}" if "bare" in one else "– | –"
+        rows.append(f"| {tokens} | {one['encoder']:.0f} | {bare} |")
     return rows
 
 

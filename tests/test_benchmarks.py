@@ -60,13 +60,15 @@ def test_the_encoders_table_says_what_was_not_measured() -> None:
             "date": "today",
             "machine": here,
             "bundle": {"name": "tiny", "version": "1"},
-            "latency_ms": {32: {**one, "bare_p50": 0.9}},
+            "latency_ms": {32: {**one, "bare_p50": 0.9}, 64: one},
             "growth": {"ms_per_1000_tokens": 20.0, "ms_at_0": 1.0, "r_squared": 1.0},
-            "throughput": {64: {"encoder": 90.0, "bare": 100.0, "ratio": 0.9}},
+            "throughput": {64: {"encoder": 90.0, "bare": 100.0, "ratio": 0.9}, 500: {"encoder": 9.0}},
             "short_beside_long": {"alone": one, "beside": one, "p99_ratio": 1.0},
             "original": {"note": "not measured"},
         }
     )
     assert "| 32 | 1.00 | 2.00 | 3 | 0.90 | – | – |" in text
+    assert "| 64 | 1.00 | 2.00 | 3 | – | – | – |" in text
+    assert "| 500 | 9 | – | – |" in text
     assert "not measured" in text
     assert "| 64 | 90 | 100 | 0.90 |" in text

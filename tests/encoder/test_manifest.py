@@ -89,6 +89,10 @@ def test_a_head_that_is_not_known_is_passed_over(bundle: Bundle) -> None:
     assert list(parse_manifest(json.dumps(document).encode()).heads.asks) == ["fact_check", "feedback"]
 
 
+def test_a_bundle_without_golden_texts_is_refused(bundle: Bundle) -> None:
+    assert "golden needs at least one text" in refusal({**read_manifest(bundle.path), "golden": []})
+
+
 def test_a_file_outside_the_bundle_is_refused(bundle: Bundle) -> None:
     document = read_manifest(bundle.path)
     document["files"]["../elsewhere"] = "sha256:0"

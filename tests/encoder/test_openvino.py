@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -12,6 +13,7 @@ from tests.encoder.tiny_bundle import (
     DIMENSION,
     DOMAINS,
     TAGS,
+    TOKENS,
     outputs,
     passage,
     read_manifest,
@@ -168,6 +170,45 @@ async def test_a_processor_that_computes_differently_is_told_of_at_start(
         await Encoder.start(load_bundle(copy), threads=1)
     assert "golden text 1" in str(caught.value)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "change", "complaint"),
+    [
+        ("domain", {"labels": [*DOMAINS, "law"]}, "domain of shape [?,2], the manifest's heads need [?,3]"),
+        ("jailbreak", {"labels": ["benign", "jailbreak", "?"]}, "jailbreak of shape [?,2]"),
+        ("pii", {"labels": ["O", "B-PERSON", "I-PERSON"]}, "the manifest's heads need [?,?,3]"),
+        ("embedding", {"dimension": 5}, "embedding of shape [?,4], the manifest's heads need [?,5]"),
+        ("feedback", {"labels": ["NONE", "SAT"]}, "feedback of shape [?,5], the manifest's heads need [?,2]"),
+    ],
+)
+async def test_a_graph_with_other_numbers_of_outputs_than_labels_is_refused(
+    copy: Path, head: str, change: dict[str, object], complaint: str
+) -> None:
+    document = read_manifest(copy)
+    document["heads"][head] |= change
+    write_manifest(copy, document)
+    with pytest.raises(BundleError, match=re.escape(complaint)):
+        await Encoder.start(load_bundle(copy), threads=1)
+
+
+async def test_a_golden_text_longer_than_a_window_is_refused(copy: Path) -> None:
+    document = read_manifest(copy)
+    document["golden"][1]["text"] = "word " * (TOKENS + 1)
+    write_manifest(copy, document)
+    with pytest.raises(BundleError, match="golden text 2 has 15 tokens, a window 14"):
+        await Encoder.start(load_bundle(copy), threads=1)
+
+
+async def test_a_graph_that_the_engine_does_not_compile_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("Exception from core.cpp:109")
+
+    monkeypatch.setattr("openvino.Core.compile_model", refuse)
+    with pytest.raises(BundleError, match=r"openvino_model\.xml cannot be compiled here: RuntimeError"):
+        await Encoder.start(bundle, threads=1)
 
 
 async def test_a_graph_without_a_head_is_refused(copy: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.encoder.coarse_tokenizers import KINDS, coarse_tokenizer
 from tests.encoder.tiny_bundle import TYPES
 from vsr.encoder.bundle import Bundle
 from vsr.encoder.heads import TokenTypes
@@ -177,3 +179,24 @@ def test_a_time_takes_the_half_of_the_day_after_it(tokenizer: TextTokenizer) -> 
     assert found(tokenizer, "555 pm text", [begin(DATE), NOTHING, NOTHING]) == [(DATE, "555 pm")]
     assert found(tokenizer, "555 the pm", [begin(DATE), NOTHING, NOTHING]) == [(DATE, "555")]
     assert found(tokenizer, "word pm", [begin(DATE), NOTHING]) == [(DATE, "word")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neighbouring_names_stay_apart_whatever_the_tokenizer(tmp_path: Path, kind: str) -> None:
+    coarse = coarse_tokenizer(kind, tmp_path / "tokenizer.json")
+    predictions = [begin()] * len(coarse.encode("john mary"))
+    assert found(coarse, "john mary", predictions) == [("PERSON", "john"), ("PERSON", "mary")]
+
+
+@pytest.mark.parametrize("kind", ["xlm-r", "deberta-v3", "gemma"])
+def test_a_name_amid_chinese_is_found_whatever_the_tokenizer(tmp_path: Path, kind: str) -> None:
+    coarse = coarse_tokenizer(kind, tmp_path / "tokenizer.json")
+    text = "我叫张三，电话是138"
+    heads = {2: begin(), 3: inside(), 8: begin("PHONE_NUMBER")}
+    predictions = [heads.get(start, NOTHING) for start in coarse.encode(text).starts.tolist()]
+    assert found(coarse, text, predictions) == [("PERSON", "张三"), ("PHONE_NUMBER", "138")]
+
+
+def test_a_blank_taken_for_a_name_is_none(tmp_path: Path) -> None:
+    coarse = coarse_tokenizer("roberta", tmp_path / "tokenizer.json")
+    assert found(coarse, "john ", [NOTHING, inside()]) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.encoder.coarse_tokenizers import KINDS, coarse_tokenizer
 from vsr.encoder import tokens as module
 from vsr.encoder.bundle import Bundle
 from vsr.encoder.failures import EncoderFailed
@@ -101,3 +102,33 @@ def test_full_width_letters_and_digits_are_read_as_their_twins_in_place(tokenize
     wide, plain = tokenizer.encode("ｊｏｈｎ smith，"), tokenizer.encode("john smith，")
     assert wide.ids.tolist() == plain.ids.tolist()
     assert wide.starts.tolist() == plain.starts.tolist()
+
+
+def words(tokenizer: TextTokenizer, text: str) -> list[str]:
+    """Those of the text, without tokens of blanks."""
+    tokens = tokenizer.encode(text)
+    firsts = [place for place, begins in enumerate(tokens.words) if begins]
+    lasts = [place - 1 for place in (*firsts[1:], len(tokens))]
+    said = [text[tokens.starts[first] : tokens.ends[last]] for first, last in zip(firsts, lasts, strict=True)]
+    return [word for word in said if word.strip()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "text", ["我叫张三，电话是13800138000", "john mary", "(john.mary)  张三 张\n\nmary 😀john, ", "三 "]
+)
+def test_words_are_those_of_bert_however_coarse_the_tokenizers_own_are(
+    tokenizer: TextTokenizer, tmp_path: Path, kind: str, text: str
+) -> None:
+    assert words(coarse_tokenizer(kind, tmp_path / "tokenizer.json"), text) == words(tokenizer, text)
+
+
+def test_a_coarse_tokenizers_words_are_the_same_in_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = coarse_tokenizer("modernbert", tmp_path / "tokenizer.json")
+    text = "john met mary, 张三 and john. " * 40
+    whole = words(coarse, text)
+    monkeypatch.setattr(module, "CHUNK", 37)
+    monkeypatch.setattr(module, "SEARCH", 30)
+    assert words(coarse, text) == whole

@@ -167,3 +167,11 @@ def test_a_broken_file_and_one_for_other_domains_are_refused(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BundleError, match=r"is no wide part"):
         Wide.load(path, 2)
+
+
+def test_an_array_by_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((BUCKETS, 2), np.int8))
+    with pytest.raises(BundleError, match=r"wide\.npz is no wide part for 2 domains"):
+        Wide.load(path, 2)

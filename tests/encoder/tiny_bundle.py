@@ -18,6 +18,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as ops
+from pydantic import TypeAdapter
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from vsr.content import Content
@@ -25,7 +26,7 @@ from vsr.encoder.backend import Floats, HeadOutputs, Ids
 from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.golden import observe
 from vsr.encoder.heads import HeadReader, softmax
-from vsr.encoder.manifest import parse_manifest
+from vsr.encoder.manifest import Heads
 from vsr.encoder.openvino import OpenVINOBackend
 from vsr.encoder.tokens import TextTokenizer
 from vsr.encoder.wide import BUCKETS, hashed
@@ -121,9 +122,9 @@ def write_bundle(
     path.mkdir(parents=True, exist_ok=True)
     tokenizer_file().save(str(path / "tokenizer.json"))
     ov.save_model(_graph(asks), path / "openvino_model.xml", compress_to_fp16=False)
-    write_manifest(path, manifest(path, asks))
-    goldens = _goldens(path, golden_texts)
-    write_manifest(path, {**manifest(path, asks), "golden": goldens})
+    document = manifest(path, asks)
+    heads = TypeAdapter(Heads).validate_python(document["heads"])
+    write_manifest(path, {**document, "golden": _goldens(path, heads, golden_texts)})
     return path
 
 
@@ -225,11 +226,10 @@ def tokenizer_file() -> Tokenizer:
     return tokenizer
 
 
-def _goldens(path: Path, texts: Iterable[str]) -> list[dict[str, Any]]:
-    described = parse_manifest((path / "vsr.json").read_bytes())
+def _goldens(path: Path, heads: Heads, texts: Iterable[str]) -> list[dict[str, Any]]:
     tokenizer = TextTokenizer(path / "tokenizer.json")
-    backend = OpenVINOBackend(path / "openvino_model.xml", 32, described.heads)
-    reader = HeadReader(described.heads)
+    backend = OpenVINOBackend(path / "openvino_model.xml", 32, heads)
+    reader = HeadReader(heads)
     goldens = []
     for text in texts:
         ids = tokenizer.encode(text).ids

@@ -73,3 +73,12 @@ def test_whole_requests_are_read_as_clients_send_them(tmp_path: Path) -> None:
     body = {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]}
     (read,) = read_requests(write_lines(tmp_path / "x.jsonl", [body]))
     assert read == {"model": "auto", **body}
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_breaks_of_unicode_within_a_text_end_no_line(tmp_path: Path, mark: str) -> None:
+    bodies = [{"text": f"one{mark}two"}, {"text": "three"}]
+    in_json = list(read_requests(write_lines(tmp_path / "x.jsonl", bodies)))
+    (tmp_path / "x.txt").write_bytes(f"one{mark}two\r\nthree\r\n".encode())
+    assert in_json == list(read_requests(tmp_path / "x.txt"))
+    assert [body["messages"][0]["content"] for body in in_json] == [f"one{mark}two", "three"]

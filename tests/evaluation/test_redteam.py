@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation.development_files import write_lines
 from vsr.chat.request import parse_chat_request
 from vsr.errors import EvaluationError
+from vsr.evaluation import redteam
 from vsr.evaluation.redteam import own_samples, red_team
 from vsr.evaluation.transformations import PLAIN, TRANSFORMATIONS, Transformation
 
@@ -78,6 +80,26 @@ def test_the_report_tells_which_found_attacks_harmless_words_hide(tiny: Path, tm
 
 def test_attacks_that_are_no_text_are_refused_with_their_line(tiny: Path, tmp_path: Path) -> None:
     broken = tmp_path / "attacks.jsonl"
-    broken.write_text('one\n{"text": 3}\n', "utf-8")
-    with pytest.raises(EvaluationError, match=r"attacks\.jsonl:2"):
+    broken.write_text('one\n\n{"text": 3}\n', "utf-8")
+    with pytest.raises(EvaluationError, match=r"attacks\.jsonl:3"):
         red_team(tiny, attacks=broken)
+
+
+def test_breaks_of_unicode_within_an_attack_end_no_line(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redteam, "own_samples", list)
+    rows = [{"text": f"attack \u2028 \u2029 \u0085 {i}", "label": "jailbreak"} for i in range(2)]
+    path = write_lines(tmp_path / "jailbreak_dev.jsonl", rows)
+    for report in (red_team(tiny, data=tmp_path, sample=2), red_team(tiny, attacks=path, sample=2)):
+        assert report["attacks"] == {"en": 2}
+
+
+def test_a_folder_without_attacks_and_a_row_without_a_label_are_told_by_name(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EvaluationError, match=r"jailbreak_dev\.jsonl cannot be read"):
+        red_team(tiny, data=tmp_path)
+    write_lines(tmp_path / "jailbreak_dev.jsonl", [{"text": "attack"}])
+    with pytest.raises(EvaluationError, match=r"jailbreak_dev\.jsonl:1 has no label"):
+        red_team(tiny, data=tmp_path)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.evaluation.development_files import write_files, write_lines
+from tests.evaluation.development_files import FILES, write_files, write_lines
+from vsr.cli.evaluate import evaluate as command
+from vsr.encoder.tokens import TextTokenizer
 from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.markdown import markdown
 from vsr.evaluation.report import BEGIN, END, evaluate, measured_part, write_docs
+from vsr.evaluation.results import Pair, Results
+from vsr.evaluation.tables import tables
 
 
 @pytest.fixture
@@ -30,6 +35,7 @@ def test_every_head_is_reported_by_source_and_says_what_it_was_measured_with(tin
     assert report["domain"]["exam"]["accuracy"]["n"] == 4
     assert set(report["jailbreak"]) == {
         "jailbreak_dev/XSafety-zh", "benign_hard_dev/hard", "harmful_direct_dev/direct",
+        "intent_dev/natural-en (natural)",
     }  # fmt: skip
     assert {"auc", "recall", "false_positives"} < report["jailbreak"]["jailbreak_dev/XSafety-zh"].keys()
     assert report["pii"]["unit/credit_card"]["CREDIT_CARD"]["served"]["f1"]["value"] == 1.0
@@ -107,3 +113,132 @@ def test_of_true_spans_within_one_another_the_longest_counts(tiny: Path, tmp_pat
     write_lines(tmp_path / "pii_unit_dev.jsonl", [card])
     report, _ = evaluate(tiny, read_inputs(tmp_path, ["pii"]))
     assert report["pii"]["unit/credit_card"]["CREDIT_CARD"]["served"]["recall"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("file", "heads", "field"),
+    [
+        *(("intent_dev", ["domain"], field) for field in ("label", "source", "style")),
+        *(("jailbreak_dev", ["jailbreak"], field) for field in ("label", "source")),
+        *(("pii_dev", ["pii"], field) for field in ("spans", "labels", "source")),
+        *(("pii_unit_dev", ["pii"], field) for field in ("spans", "labels", "source")),
+        *(("pii_negatives_dev", ["pii"], field) for field in ("check_only", "source")),
+        ("dup_pairs_dev", ["embedding"], "source"),
+    ],
+)
+def test_a_row_that_lacks_a_field_is_told_by_file_line_and_field(
+    data: Path, file: str, heads: list[str], field: str
+) -> None:
+    whole = FILES[file][0]
+    write_lines(data / f"{file}.jsonl", [whole, {key: whole[key] for key in whole if key != field}])
+    with pytest.raises(EvaluationError, match=rf"{file}\.jsonl:2 has no {field};"):
+        read_inputs(data, heads)
+
+
+def test_natural_questions_without_a_label_are_told_by_line(data: Path) -> None:
+    natural = write_lines(data / "natural.jsonl", [{"text": "a poem", "lang": "en"}])
+    with pytest.raises(EvaluationError, match=r"natural\.jsonl:1 has no label"):
+        read_inputs(data, ["domain"], natural=natural)
+
+
+def test_the_guard_is_tried_on_natural_prompts_and_on_questions_by_hand(data: Path) -> None:
+    natural = write_lines(data / "natural.jsonl", [{"text": "the poem", "label": "other", "lang": "en"}])
+    inputs = read_inputs(data, ["jailbreak"], natural=natural)
+    ordinary = [row for row in inputs.guard if row["label"] == "other"]
+    assert {row["source"] for row in ordinary} == {"intent_dev/natural-en (natural)", "natural-en"}
+    assert not inputs.domain
+
+
+def test_ordinary_prompts_do_not_change_which_other_texts_of_the_guard_are_drawn(data: Path) -> None:
+    attacks = [
+        {"text": f"attack {i}", "label": "jailbreak", "source": source} for i in range(40) for source in "ab"
+    ]
+    write_lines(data / "jailbreak_dev.jsonl", attacks)
+
+    def drawn() -> list[str]:
+        guard = read_inputs(data, ["jailbreak"], limit=5).guard
+        return [row["text"] for row in guard if row["source"].startswith("jailbreak_dev")]
+
+    before = drawn()
+    exams = [row for row in FILES["intent_dev"] if row["style"] == "exam"]
+    write_lines(data / "intent_dev.jsonl", exams)
+    assert drawn() == before
+
+
+def write_exams(data: Path) -> list[str]:
+    """9,000 tokens of the tiny bundle."""
+    texts = ["the word " + " ".join(f"{i:04}") for i in range(1500)]
+    rows = [{"text": text, "label": "math", "source": "exam", "style": "exam"} for text in texts]
+    write_lines(data / "intent_dev.jsonl", rows)
+    return texts
+
+
+def test_long_harmless_texts_are_whole_rows_none_of_them_twice_and_cut_by_the_limit(
+    tiny: Path, data: Path
+) -> None:
+    tokenizer = TextTokenizer(tiny / "tokenizer.json")
+    pieces = write_exams(data)
+    write_lines(
+        data / "pii_negatives_dev.jsonl",
+        [{"text": text, "check_only": [], "source": "neg:exam"} for text in pieces[:700]],
+    )
+    guard = read_inputs(data, ["jailbreak"], tokenizer=tokenizer).guard
+    long = [row["text"] for row in guard if row["source"] == "benign, 8,000 tokens"]
+    assert len(set(long)) == 50
+    for text in long:
+        parts = text.split("\n\n")
+        assert len(set(parts)) == len(parts)
+        assert set(parts) <= set(pieces)
+        assert 8_000 <= len(tokenizer.encode(text)) < 8_010
+    assert not any(row["source"] == "benign, 32,000 tokens" for row in guard)
+    few = read_inputs(data, ["jailbreak"], tokenizer=tokenizer, limit=2).guard
+    assert [row["text"] for row in few if row["source"] == "benign, 8,000 tokens"] == long[:2]
+
+
+def test_the_command_tries_the_guard_on_long_texts(
+    tiny: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_exams(data)
+    command(data, tiny, heads="jailbreak", limit=1, plots=False, redteam=False, as_json=True)
+    guard = json.loads(capsys.readouterr().out)["jailbreak"]
+    assert guard["benign, 8,000 tokens"]["false_positives"]["n"] == 1
+
+
+def pairs(*duplicate: bool) -> list[Pair]:
+    return [Pair(one, 0.75 if one else 0.25) for one in duplicate]
+
+
+def test_pairs_made_of_a_source_of_duplicates_are_measured_with_it() -> None:
+    report = tables(
+        Results(duplicates={"x/mock (shifted neg)": pairs(False, False), "x/mock": pairs(True, True, True)})
+    )
+    assert list(report["embedding"]) == ["x/mock"]
+    assert report["embedding"]["x/mock"]["n"] == 5
+    assert report["embedding"]["x/mock"]["auc"]["value"] == 1.0
+    assert "embedding_one_kind" not in report
+
+
+def test_pairs_are_not_joined_with_a_source_of_both_kinds_or_another_name() -> None:
+    report = tables(
+        Results(
+            duplicates={
+                "both": pairs(True, False),
+                "both (shifted)": pairs(False),
+                "dup": pairs(True, True),
+                "duplex": pairs(False),
+            }
+        )
+    )
+    assert list(report["embedding"]) == ["both"]
+    assert report["embedding"]["both"]["n"] == 2
+    assert report["embedding_one_kind"] == {
+        "both (shifted)": {"n": 1, "duplicates": False, "mean_similarity": 0.25},
+        "dup": {"n": 2, "duplicates": True, "mean_similarity": 0.75},
+        "duplex": {"n": 1, "duplicates": False, "mean_similarity": 0.25},
+    }
+
+
+def test_pairs_of_one_kind_stand_in_the_table_with_their_similarity() -> None:
+    text = markdown(tables(Results(duplicates={"dup": pairs(True, True), "other": pairs(False)})))
+    assert "| dup | duplicates only, mean similarity .750 |  | 2 |" in text
+    assert "| other | no duplicates, mean similarity .250 |  | 1 |" in text

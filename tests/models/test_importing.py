@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+from tests.cli.command import vsr  # noqa: E402
 from tests.models.checkpoints import ARCHITECTURES, write_checkpoint, write_mapping  # noqa: E402
 from vsr.encoder.imported.model import (  # noqa: E402
     ImportedClassifier,
@@ -48,6 +49,16 @@ async def test_a_sequence_classifier_answers_as_transformers_does(architecture: 
     assert list(answer) == ["law", "math", "other"]
     assert list(answer.values()) == pytest.approx(by_transformers(source, TEXT), abs=1e-4)
     assert list(again.values()) == pytest.approx(by_transformers(source, "the court"), abs=1e-4)
+
+
+def test_a_model_without_a_name_is_called_after_where_it_is_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_checkpoint(tmp_path / "court", "bert", "sequence", ("law", "math", "other"))
+    models = tmp_path / "models"
+    result = vsr(capsys, "models", "import", str(source), "--as", "domain", "--models-dir", str(models))
+    assert result.code == 0
+    assert (models / "court").is_dir()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_a_stage_whose_output_is_there_is_skipped(tmp_path: Path, ran: list[str]
     built(tmp_path)
     assert "train" not in ran
     assert "export" in ran
+
+
+def test_outputs_that_are_older_than_what_they_were_made_from_are_refused(
+    tmp_path: Path, ran: list[str]
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    for name, age in ((module.TRAINED, 0), ("prepare.json", 1)):
+        (work / name).write_text("{}")
+        os.utime(work / name, (age, age))
+    with pytest.raises(EvaluationError, match=rf"{module.TRAINED} is older than .*prepare\.json"):
+        built(tmp_path)
+    assert not ran
+
+
+def test_a_run_does_not_go_on_with_another_seed(tmp_path: Path, ran: list[str]) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "prepare.json").write_text('{"seed": 8}')
+    with pytest.raises(EvaluationError, match="begun with --seed 8"):
+        built(tmp_path)
+    assert not ran
 
 
 def test_a_stage_asked_for_runs_alone_and_again(tmp_path: Path, ran: list[str]) -> None:

@@ -75,6 +75,8 @@ def test_permissive_and_share_alike_licences_are_permitted(license: str) -> None
         "no LICENSE file (eval only)",
         "repo MIT; data under Quora terms - treat as research/eval",
         "CC-BY-NC-4.0",
+        "CC-BY-ND-4.0",
+        "UNLIMITED",
         "unknown",
         "",
     ],
@@ -101,6 +103,11 @@ def test_texts_of_development_files_are_never_trained_on(tmp_path: Path) -> None
         tmp_path, intent_train=[intent("Seen before"), intent("new")], intent_dev=[intent("seen BEFORE!")]
     )
     assert [row.text for row in rows] == ["new"]
+
+
+def test_exam_questions_of_development_files_are_known_whatever_frame_they_would_get(tmp_path: Path) -> None:
+    questions = [intent(f"What is {number} plus $x^2$?", style="exam") for number in range(24)]
+    assert not prepared(tmp_path, intent_train=questions, intent_dev=questions)
 
 
 def test_texts_of_other_files_that_are_reported_on_are_never_trained_on(tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def test_the_split_keeps_groups_together_and_the_labels_shares() -> None:
     assert Counter(example.label for example in held) == {"law": 12, "math": 6, "rare": 3}
     assert split(examples, 0.1, seed=7) == (kept, held)
     assert split(examples, 0.1, seed=8)[1] != held
+    assert split(examples, 0.0, seed=7) == (examples, [])
+    assert {example.label for example in split(examples, 0.99, seed=7)[0]} == {"law", "math", "rare", "once"}
 
 
 def test_the_same_text_in_other_case_and_spacing_is_one_group(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,9 +52,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on development files, every source by itself, with confidence intervals."""
-    from vsr.encoder.bundle import default_bundle_path
+    from vsr.encoder.bundle import default_bundle_path, load_bundle
+    from vsr.encoder.tokens import TextTokenizer
+    from vsr.evaluation.card import card
     from vsr.evaluation.inputs import HEADS, read_inputs
-    from vsr.evaluation.markdown import markdown
     from vsr.evaluation.plots import draw, draw_red_team, require_matplotlib
     from vsr.evaluation.redteam import red_team
     from vsr.evaluation.report import evaluate as measured
@@ -65,7 +67,8 @@ def evaluate(
         require_matplotlib()
     chosen = tuple(heads.split(",")) if heads else HEADS
     path = bundle or default_bundle_path()
-    inputs = read_inputs(data, chosen, natural=natural, asks=asks or (), limit=limit)
+    tokenizer = TextTokenizer(load_bundle(path).tokenizer_path) if "jailbreak" in chosen else None
+    inputs = read_inputs(data, chosen, natural=natural, asks=asks or (), limit=limit, tokenizer=tokenizer)
     base = _base() if inputs.pairs else None
     with progress("texts", inputs.count) as done:
         report, results = measured(path, inputs, limit=limit, base=base, done=done)
@@ -83,7 +86,8 @@ def evaluate(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        (out / "report.md").write_text(markdown(report) + "\n", "utf-8")
+        beside = os.path.relpath(folder, out) if folder else "."
+        (out / "report.md").write_text(card(report, names, beside) + "\n", "utf-8")
     if as_json:
         print_json(report)
     else:

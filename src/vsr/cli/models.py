@@ -46,7 +46,14 @@ def import_(
     kind: Annotated[
         Kind, typer.Option("--as", envvar="VSR_IMPORT_AS", help="What it does.", show_default=False)
     ],
-    name: Annotated[str, typer.Option(envvar="VSR_IMPORT_NAME", help="What to call it.", show_default=False)],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VSR_IMPORT_NAME",
+            help="What to call it.",
+            show_default="the last part of where it is from",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -86,6 +93,7 @@ def import_(
     except ImportError as error:
         complain(f"importing needs {error.name or 'packages'}: pip install 'vsr-router[train]'")
         raise typer.Exit(1) from None
+    name = name or Path(source).resolve().name
     path = out or model_path(models_dir or default_directory(), name)
     quieten()
     wish = Wish(source, kind, name, labels, tuple(positive or ()), base, window, int8)

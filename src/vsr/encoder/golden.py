@@ -35,6 +35,12 @@ def check_golden(manifest: Manifest, tokenizer: TextTokenizer, backend: Backend)
     """Raises BundleError, naming the first output that is out of tolerance."""
     reader = HeadReader(manifest.heads)
     windows = [tokenizer.encode(golden.text).ids for golden in manifest.golden]
+    for number, window in enumerate(windows, 1):
+        if len(window) > manifest.windows.tokens:
+            raise BundleError(
+                f"bundle {manifest.name}: golden text {number} has {len(window)} tokens, a window "
+                f"{manifest.windows.tokens}"
+            )
     alone = [observe([window], tokenizer, backend, reader)[0] for window in windows]
     together = _in_batches(windows, tokenizer, backend, reader, manifest.windows.tokens + SPECIALS)
     for observations in (alone, together):

@@ -6,7 +6,7 @@ Only the text is judged here; whether the files it names exist and are whole is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal, TypeVar
@@ -120,6 +120,17 @@ class Heads:
         named = {"fact_check": self.fact_check, "feedback": self.feedback}
         return {name: head for name, head in named.items() if head is not None}
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many values each output has in its last dimension, by the output's name."""
+        return {
+            "domain": len(self.domain.labels),
+            "jailbreak": len(self.jailbreak.labels),
+            "pii": len(self.pii.labels),
+            "embedding": self.embedding.dimension,
+            **{name: len(head.labels) for name, head in self.asks.items()},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Golden:
@@ -189,9 +200,10 @@ def parse_document(
     return manifest
 
 
-def folder_checks(windows: WindowScheme, files: Iterable[str]) -> tuple[Check, ...]:
-    """What holds for the windows and the files of any manifest."""
+def common_checks(windows: WindowScheme, files: Iterable[str], golden: Sized) -> tuple[Check, ...]:
+    """What holds for the windows, the files and the golden texts of any manifest."""
     return (
+        (len(golden) > 0, "golden needs at least one text, or nothing is compared at start"),
         (0 < windows.stride <= windows.tokens, "windows.stride must be between 1 and windows.tokens"),
         (
             all(PurePath(name).name == name for name in files),
@@ -205,7 +217,7 @@ def _checks(manifest: Manifest) -> Iterable[Check]:
     tags = {"O"} | {f"{prefix}-{kind}" for kind in heads.pii.types for prefix in ("B", "I")}
     points, close = heads.jailbreak.operating_points, heads.jailbreak.close_ups
     return (
-        *folder_checks(manifest.windows, manifest.files),
+        *common_checks(manifest.windows, manifest.files, manifest.golden),
         (heads.jailbreak.positive in heads.jailbreak.labels, "heads.jailbreak.positive is not a label"),
         (
             heads.fact_check is None or heads.fact_check.positive in heads.fact_check.labels,

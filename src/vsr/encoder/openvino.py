@@ -54,7 +54,7 @@ class OpenVINOBackend:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         asks = tuple(heads.asks)
-        model = _read(core, graph, (*HEADS, *asks))
+        model = _read(core, graph, heads)
         add_likeliest(model, heads.pii)
         full = tokens + SPECIALS
         widths = [*(known for known in WIDTHS if known < full), full]
@@ -64,9 +64,12 @@ class OpenVINOBackend:
 
         def compile_for(rows: int, width: int, cores: int, streams: int) -> list[_Graph]:
             variant = model.clone()
-            variant.reshape({name: [rows, width] for name in INPUTS})
             placed = {**settings, "INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": streams}
-            compiled = core.compile_model(variant, "CPU", placed)
+            try:
+                variant.reshape({name: [rows, width] for name in INPUTS})
+                compiled = core.compile_model(variant, "CPU", placed)
+            except RuntimeError as error:
+                raise BundleError(f"{graph.name} cannot be compiled here: {type(error).__name__}") from None
             return [_Graph(compiled.create_infer_request(), (rows, width), asks) for _ in range(streams)]
 
         with ThreadPoolExecutor(2) as pool:
@@ -142,15 +145,16 @@ class _Graph:
         return self._outputs
 
 
-def _read(core: ov.Core, graph: Path, outputs: Sequence[str]) -> ov.Model:
+def _read(core: ov.Core, graph: Path, heads: Heads) -> ov.Model:
     try:
         model = core.read_model(graph)
     except RuntimeError as error:
         raise BundleError(f"{graph.name} is not an OpenVINO graph: {type(error).__name__}") from None
     names = {name for output in model.outputs for name in output.get_names()}
     inputs = {name for tensor in model.inputs for name in tensor.get_names()}
-    _demand(graph, "output", outputs, names)
+    _demand(graph, "output", (*HEADS, *heads.asks), names)
     _demand(graph, "input", INPUTS, inputs)
+    _demand_widths(graph, model, heads)
     _keep_tables_small(model)
     return model
 
@@ -159,6 +163,14 @@ def _demand(graph: Path, kind: str, wanted: Sequence[str], found: set[str]) -> N
     missing = [name for name in wanted if name not in found]
     if missing:
         raise BundleError(f"{graph.name} has no {kind} named {missing[0]}")
+
+
+def _demand_widths(graph: Path, model: ov.Model, heads: Heads) -> None:
+    for name, width in heads.widths.items():
+        found = model.output(name).get_partial_shape()
+        wanted = ov.PartialShape([-1, -1, width] if name == "pii" else [-1, width])
+        if not found.compatible(wanted):
+            raise BundleError(f"{graph.name} has {name} of shape {found}, the manifest's heads need {wanted}")
 
 
 def _keep_tables_small(model: ov.Model) -> None:

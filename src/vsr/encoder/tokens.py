@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from vsr.encoder.failures import EncoderFailed
 from vsr.encoder.wordpiece import Pieces, plain_wordpiece
@@ -73,6 +75,9 @@ class TextTokenizer:
         unknown = self._tokenizer.token_to_id("[UNK]")
         self._unknown = -1 if unknown is None else int(unknown)
         self._plain = plain_wordpiece(path)
+        self._berts_words = isinstance(self._tokenizer.pre_tokenizer, BertPreTokenizer) and bool(
+            getattr(self._tokenizer.normalizer, "handle_chinese_chars", False)
+        )
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
@@ -108,7 +113,7 @@ class TextTokenizer:
 
     def _parts(self, encoding: Encoding, text: str, shift: int) -> list[Tokens]:
         """Tokens of a chunk. Words given up on for their length alone are read in pieces."""
-        tokens = _tokens(encoding, shift)
+        tokens = self._tokens(encoding, text, shift)
         lost = np.flatnonzero((tokens.ids == self._unknown) & (tokens.ends - tokens.starts > LONGEST_WORD))
         cuts: set[int] = set()
         for place in lost.tolist():
@@ -118,8 +123,15 @@ class TextTokenizer:
         if not cuts:
             return [tokens]
         borders = list(pairwise(sorted(cuts | {0, len(text)})))
-        encodings = self._encodings([text[start:end] for start, end in borders])
-        return [_tokens(piece, shift + start) for (start, _), piece in zip(borders, encodings, strict=True)]
+        texts = [text[start:end] for start, end in borders]
+        return [
+            self._tokens(encoding, part, shift + start)
+            for (start, _), part, encoding in zip(borders, texts, self._encodings(texts), strict=True)
+        ]
+
+    def _tokens(self, encoding: Encoding, text: str, shift: int) -> Tokens:
+        tokens = _tokens(encoding, shift)
+        return tokens if self._berts_words else _as_bert(tokens, text, shift)
 
     def _encodings(self, texts: Sequence[str]) -> Sequence[Encoding]:
         try:
@@ -158,6 +170,27 @@ def _tokens(encoding: Encoding, shift: int) -> Tokens:
     words = np.ones(len(ids), dtype=np.bool_)
     words[1:] = numbers[1:] != numbers[:-1]
     return Tokens(ids, offsets[:, 0], offsets[:, 1], words)
+
+
+def _as_bert(tokens: Tokens, text: str, shift: int) -> Tokens:
+    """With BERT's words instead of the tokenizer's own: cut at blanks, at punctuation and around Chinese
+    characters. A blank that a token begins with is no part of it; one of blanks alone is a word."""
+    starts, words = tokens.starts.copy(), np.ones(len(tokens), dtype=np.bool_)
+    covered = zip((starts - shift).tolist(), (tokens.ends - shift).tolist(), strict=True)
+    last = 0
+    for place, (start, end) in enumerate(covered):
+        first = end - len(text[start:end].lstrip())
+        starts[place] = min(first, len(text) - 1) + shift
+        # the bytes of a character are tokens that all have its place
+        words[place] = first >= last and any(map(_is_border, text[max(0, last - 1) : first + 1]))
+        last = max(last, end)
+    words[:1] = True
+    return Tokens(tokens.ids, starts, tokens.ends, words)
+
+
+def _is_border(character: str) -> bool:
+    marks = character in PUNCTUATION or category(character).startswith("P")
+    return marks or character.isspace() or is_cjk(character)
 
 
 def _plain_tokens(pieces: Pieces, shift: int) -> Tokens:

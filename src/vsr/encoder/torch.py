@@ -63,6 +63,11 @@ class TorchBackend:
         missing = [name for name in wanted if f"{name}.outer.weight" not in weights]
         if missing:
             raise BundleError(f"{WEIGHTS} has no head named {missing[0]}")
+        found = {name: len(weights[f"{name}.outer.weight"]) for name in wanted}
+        found["embedding"] = self._embeddings["words"].shape[1]
+        for name, width in heads.widths.items():
+            if found[name] != width:
+                raise BundleError(f"{WEIGHTS} gives {found[name]} values of {name}, the manifest has {width}")
 
     @property
     def lanes(self) -> int:

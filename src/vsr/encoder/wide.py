@@ -69,7 +69,7 @@ class Wide:
                     _linear(arrays, head, columns)
                     for head, columns in (("domain", domains), ("jailbreak", 1))
                 ]
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path.name} is no wide part for {domains} domains: {error}") from None
         return cls(*parts)
 

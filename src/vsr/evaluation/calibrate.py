@@ -95,9 +95,10 @@ def overlay(found: Calibration, data: Path) -> str:
 
 
 def read_requests(path: Path) -> Iterator[Body]:
-    """A request a line: bodies as clients send them, objects with `text`, or plain text (not `.jsonl`)."""
+    """A request a line: bodies as clients send them, objects with `text`, or plain text (not `.jsonl`).
+    Only a line feed ends a line: JSON may hold the breaks of Unicode as they are."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise EvaluationError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vsr.config.labels import PII_TYPES
+from vsr.encoder.tokens import TextTokenizer
 from vsr.errors import EvaluationError
+from vsr.evaluation.long_texts import long_texts
 from vsr.evaluation.metrics import SEED
 
 Raw = dict[str, Any]
@@ -24,9 +26,13 @@ LARGEST = 2_000
 """Rows of a source of asks: held-out ones are many, and much alike."""
 
 HEADS = ("domain", "jailbreak", "pii", "embedding", "fact_check", "feedback")
+SPAN_FIELDS = ("text", "spans", "labels", "source")
+PAIR_FIELDS = ("a", "b", "label", "source")
 GUARD_FILES = ("jailbreak_dev", "benign_hard_dev", "harmful_direct_dev")
 PLACEHOLDER = re.compile(r"#[A-Z]{2,}")
 """What a corpus puts in the place of a value. It is neither personal data nor harmless text."""
+LONGEST_CODE = 3
+"""Letters of the code of a language in ISO 639."""
 DAYS = re.compile(r"(?i)\b(?:today|now)\b")
 RECOGNISERS = {"date": "DATE_TIME", "phone": "PHONE_NUMBER", "ip": "IP_ADDRESS", "email": "EMAIL_ADDRESS"}
 """Names in the sources of unit cases that are not the type's own."""
@@ -44,6 +50,12 @@ class Inputs:
     asks: Sequence[Raw] = ()
 
     @property
+    def languages(self) -> list[str]:
+        """Those that the rows name by their code; `other` is none."""
+        rows = (*self.domain, *self.guard, *self.pii, *self.digits, *self.pairs, *self.asks)
+        return sorted({row["lang"] for row in rows if len(row.get("lang") or "other") <= LONGEST_CODE})
+
+    @property
     def count(self) -> int:
         """Texts to judge; the two of a pair may be judged once for several pairs."""
         sides = {row[side] for row in self.pairs for side in ("a", "b")}
@@ -58,24 +70,34 @@ def read_inputs(
     natural: Path | None = None,
     asks: Sequence[Path] = (),
     limit: int | None = None,
+    tokenizer: TextTokenizer | None = None,
 ) -> Inputs:
     """natural: more domain rows, by hand. asks: rows with `fact_check` or `feedback`. limit: rows a source.
+    tokenizer: counts the tokens of the guard's long texts, of which there are none without it.
 
     Raises EvaluationError for a file that is missing or a row that lacks its fields.
     """
     unknown = sorted(set(heads) - set(HEADS))
     if unknown:
         raise EvaluationError(f"there is no head {unknown[0]!r}; the heads are {', '.join(HEADS)}")
-    domain = [*json_lines(data / "intent_dev.jsonl"), *_natural(natural)] if "domain" in heads else []
-    guard = [row for name in GUARD_FILES for row in _guard(data, name)] if "jailbreak" in heads else []
-    pii = [*_dialogues(data), *_unit_cases(data)] if "pii" in heads else []
-    digits = list(json_lines(data / "pii_negatives_dev.jsonl")) if "pii" in heads else []
-    pairs = (
-        list(json_lines(data / "dup_pairs_dev.jsonl", ("a", "b", "label"))) if "embedding" in heads else []
-    )
+    guarded = "jailbreak" in heads
+    prompts = list(_prompts(data)) if guarded or "domain" in heads else []
+    by_hand = list(_natural(natural)) if guarded or "domain" in heads else []
+    digits = list(_digits(data)) if guarded or "pii" in heads else []
+    pairs = list(json_lines(data / "dup_pairs_dev.jsonl", PAIR_FIELDS)) if "embedding" in heads else []
     asked = [row for path in asks for row in _asks(path, heads)]
-    asked = _sampled(asked, LARGEST)
-    return Inputs(*(_sampled(rows, limit) for rows in (domain, guard, pii, digits, pairs, asked)))
+    guard = [row for name in GUARD_FILES for row in _guard(data, name)] if guarded else []
+    ordinary = [*_ordinary(prompts), *by_hand] if guarded else []
+    long = list(_long([*prompts, *digits], tokenizer, limit)) if guarded and tokenizer else []
+    return Inputs(
+        domain=_sampled([*prompts, *by_hand] if "domain" in heads else [], limit),
+        # each is drawn by itself, so that the ordinary prompts do not decide which attacks are drawn
+        guard=[*_sampled(guard, limit), *_sampled(ordinary, limit), *long],
+        pii=_sampled([*_dialogues(data), *_unit_cases(data)] if "pii" in heads else [], limit),
+        digits=_sampled(digits if "pii" in heads else [], limit),
+        pairs=_sampled(pairs, limit),
+        asks=_sampled(_sampled(asked, LARGEST), limit),
+    )
 
 
 def by_source(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
@@ -92,15 +114,35 @@ def annotated_types(labels: str) -> frozenset[str]:
     return frozenset(kind for kind in PII_TYPES if re.search(rf"\b{kind}\b", labels))
 
 
+def _prompts(data: Path) -> Iterator[Raw]:
+    return json_lines(data / "intent_dev.jsonl", ("text", "label", "source", "style"))
+
+
+def _digits(data: Path) -> Iterator[Raw]:
+    return json_lines(data / "pii_negatives_dev.jsonl", ("text", "check_only", "source"))
+
+
+def _ordinary(prompts: Sequence[Raw]) -> Iterator[Raw]:
+    """The domain's natural prompts as rows of the guard, none of which is to alarm."""
+    for row in prompts:
+        if row["style"] == "natural":
+            yield {**row, "source": f"intent_dev/{row['source']} (natural)"}
+
+
+def _long(rows: Sequence[Raw], tokenizer: TextTokenizer, limit: int | None) -> Iterator[Raw]:
+    for tokens, text in long_texts([row["text"] for row in rows], tokenizer, limit):
+        yield {"text": text, "label": "benign", "source": f"benign, {tokens:,} tokens"}
+
+
 def _natural(path: Path | None) -> Iterator[Raw]:
     if path is not None:
-        for row in json_lines(path):
+        for row in json_lines(path, ("text", "label")):
             name = "-".join(str(row[key]) for key in ("set", "lang") if key in row)
             yield {**row, "source": f"natural-{name}"}
 
 
 def _guard(data: Path, name: str) -> Iterator[Raw]:
-    for row in json_lines(data / f"{name}.jsonl"):
+    for row in json_lines(data / f"{name}.jsonl", ("text", "label", "source")):
         # XSafety keeps its attacks and its benign questions in two files; they are one test
         source = "XSafety-zh" if row["source"].startswith("XSafety-zh/") else row["source"]
         yield {**row, "source": f"{name}/{source}"}
@@ -115,7 +157,7 @@ def _asks(path: Path, heads: Sequence[str]) -> Iterator[Raw]:
 
 
 def _dialogues(data: Path) -> Iterator[Raw]:
-    for row in json_lines(data / "pii_dev.jsonl"):
+    for row in json_lines(data / "pii_dev.jsonl", SPAN_FIELDS):
         found = row.get("spans") or []
         blank = [span for span in found if PLACEHOLDER.fullmatch(row["text"][span[0] : span[1]])]
         spans = [span for span in found if span not in blank]
@@ -124,7 +166,7 @@ def _dialogues(data: Path) -> Iterator[Raw]:
 
 def _unit_cases(data: Path) -> Iterator[Raw]:
     """One source a recogniser; a case without a span is a negative for its type."""
-    for row in json_lines(data / "pii_unit_dev.jsonl"):
+    for row in json_lines(data / "pii_unit_dev.jsonl", SPAN_FIELDS):
         tail = row["source"].split("/")[-1]
         kind = RECOGNISERS.get(tail) or _type_named(tail)
         labels = kind or ",".join({str(span[2]) for span in row["spans"]})

@@ -25,7 +25,7 @@ def grids(report: Report) -> dict[str, Grid]:
         "Jailbreak": _jailbreak(report.get("jailbreak", {})),
         "PII, exact spans": _pii(report.get("pii", {})),
         "PII in texts full of digits, false spans per 100 texts": _digits(report.get("pii_digits", {})),
-        "Duplicates": _pairs(report.get("embedding", {})),
+        "Duplicates": _pairs(report.get("embedding", {}), report.get("embedding_one_kind", {})),
         "Red team": _red_team(report.get("red_team", {})),
         "Red team, attacks still found with harmless words appended": _still_found(
             report.get("red_team", {})
@@ -130,10 +130,15 @@ def _digits(table: Report) -> Grid:
     return ("source", "as served", "the head alone", "texts"), list(rows)
 
 
-def _pairs(table: Report) -> Grid:
-    return ("source", "AUC (95 %)", "base model", "pairs"), [
+def _pairs(table: Report, one_kind: Report) -> Grid:
+    header = ("source", "AUC (95 %)", "base model", "pairs")
+    rows = [
         (source, share(row["auc"]), dot(row.get("auc_base")), str(row["n"])) for source, row in table.items()
     ]
+    for source, row in one_kind.items():
+        kind = "duplicates only" if row["duplicates"] else "no duplicates"
+        rows.append((source, f"{kind}, mean similarity {dot(row['mean_similarity'])}", "", str(row["n"])))
+    return header, list(rows)
 
 
 def _asked(table: Report) -> Grid:

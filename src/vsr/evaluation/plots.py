@@ -5,7 +5,10 @@ Needs matplotlib, the extra `evaluate`; drawn without pyplot, so nothing global 
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +27,21 @@ GROUPS: Mapping[str, Callable[[str], bool]] = {
     "AGIEval-zh": lambda source: source.startswith(("AGIEval/gaokao", "AGIEval/jec")),
     "natural": lambda source: source.startswith("natural"),
 }
-"""Sources that are shown together; tables keep them apart."""
+"""Sources of the domain that comparisons of training show together; nothing here is pooled by them."""
+
+Parts = Sequence[Sequence[Labelled]]
+"""The rows of one source, or of several with one class each."""
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a8a8a"
 """Told apart by people with colour blindness as well (Okabe and Ito)."""
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9")
 DPI = 90
+FEWEST_ROWS = 30
+"""With fewer a matrix or a curve shows little but chance."""
+MOST_CURVES = 8
+"""More than can be told apart beside those of the other heads."""
+KNOWN_FILES = {"MMLU-Pro-indist10pct": "mmlu-pro", "AGIEval/*": "agieval-zh"}
+"""Names of pictures that pages refer to, which are not those of their sources."""
 FEWEST_IN_BIN = 10
 FEW_ALARMS = 0.2
 
@@ -49,8 +61,9 @@ def draw(results: Results, report: Report, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     domain = results.labelled.get("domain", {})
     figures: dict[str, Figure | None] = {}
-    for group, rows in _grouped(domain).items():
-        figures[f"confusion-{group.lower()}"] = _confusion(group, rows)
+    for name, parts in _shown(domain).items():
+        if _classes(parts) > 1:
+            figures[f"confusion-{_file(name)}"] = _confusion(name, parts)
     figures["reliability"] = _reliability(results)
     figures["roc"] = _roc(results.jailbreak)
     figures["pii"] = _pii(report.get("pii", {}))
@@ -79,16 +92,32 @@ def _figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
     return figure, row[0] if panels == 1 else row
 
 
-def _grouped(sources: Mapping[str, Sequence[Labelled]]) -> dict[str, list[Labelled]]:
-    found = {
-        group: [row for source, rows in sources.items() if belongs(source) for row in rows]
-        for group, belongs in GROUPS.items()
+def _shown(sources: Mapping[str, Sequence[Labelled]]) -> dict[str, Parts]:
+    """Sources with rows enough: those of several classes by themselves, those of one class beside the others
+    whose names have the same beginning, `X/a` and `X/b` as `X/*`."""
+    groups: dict[str, dict[str, Sequence[Labelled]]] = defaultdict(dict)
+    for source, rows in sources.items():
+        name = source if _classes([rows]) > 1 else f"{source.partition('/')[0]}/*"
+        groups[name][source] = rows
+    named = {
+        name if len(members) > 1 else next(iter(members)): list(members.values())
+        for name, members in groups.items()
     }
-    return {group: rows for group, rows in found.items() if rows}
+    return {name: parts for name, parts in named.items() if sum(map(len, parts)) >= FEWEST_ROWS}
 
 
-def _confusion(group: str, rows: Sequence[Labelled]) -> Figure:
-    """A line per class that occurs, shaded by its shares; a cell's number is the count."""
+def _classes(parts: Parts) -> int:
+    return len({row.truth for rows in parts for row in rows})
+
+
+def _file(name: str) -> str:
+    return KNOWN_FILES.get(name) or re.sub(r"\W+", "-", name.lower()).strip("-")
+
+
+def _confusion(name: str, parts: Parts) -> Figure:
+    """A line per class that occurs, shaded by its shares; a cell's number is the count. Of several sources no
+    accuracy is told: it would pool them."""
+    rows = [row for part in parts for row in part]
     labels = sorted(rows[0].probabilities)
     truths = [label for label in labels if any(row.truth == label for row in rows)]
     column = {label: i for i, label in enumerate(labels)}
@@ -108,15 +137,20 @@ def _confusion(group: str, rows: Sequence[Labelled]) -> Figure:
             colour = "white" if shares[i, j] > 0.55 else "black"
             axes.text(j, i, str(count), ha="center", va="center", fontsize=7, color=colour)
     right = Share(sum(row.said == row.truth for row in rows), len(rows)).value
-    axes.set(xlabel="said", ylabel="true", title=f"Domain, {group}: {right:.3f} of {len(rows)} texts right")
+    told = f"{right:.3f} of {len(rows)} texts right"
+    if len(parts) > 1:
+        told = f"{len(parts)} sources of one class each, {len(rows)} texts"
+    axes.set(xlabel="said", ylabel="true", title=f"Domain, {name}: {told}")
     return figure
 
 
 def _reliability(results: Results) -> Figure | None:
     """How often the likeliest class is right, by how sure the head is of it."""
-    curves = {
-        f"domain, {group}": rows for group, rows in _grouped(results.labelled.get("domain", {})).items()
+    domain = {
+        f"domain, {name}": [row for part in parts for row in part]
+        for name, parts in _shown(results.labelled.get("domain", {})).items()
     }
+    curves = dict(sorted(domain.items(), key=lambda curve: -len(curve[1]))[:MOST_CURVES])
     for head in ("fact_check", "feedback"):
         rows = [row for rows in results.labelled.get(head, {}).values() for row in rows]
         if rows:
@@ -125,7 +159,8 @@ def _reliability(results: Results) -> Figure | None:
         return None
     figure, axes = _figure(6, 5)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
-    for colour, (name, rows) in zip(COLOURS, curves.items(), strict=False):
+    looks = product(("-", ":"), COLOURS)
+    for (line, colour), (name, rows) in zip(looks, curves.items(), strict=False):
         sure = np.array([max(row.probabilities.values()) for row in rows])
         right = np.array([_likeliest(row) == row.truth for row in rows])
         parts = [part for part in _bins(sure) if part.sum() >= FEWEST_IN_BIN]
@@ -138,8 +173,9 @@ def _reliability(results: Results) -> Figure | None:
             [max(0.0, share.interval[1] - share.value) for share in shares],
         ]
         axes.errorbar(
-            xs, ys, yerr=errors, color=colour, linewidth=1.5, elinewidth=0.7, label=f"{name} ({len(rows)})"
-        )
+            xs, ys, yerr=errors, color=colour, linestyle=line, linewidth=1.5, elinewidth=0.7,
+            label=f"{name} ({len(rows)})",
+        )  # fmt: skip
         axes.scatter(
             xs, ys, s=[12 + 160 * share.count / len(rows) for share in shares], color=colour, alpha=0.75
         )

@@ -22,8 +22,8 @@ from vsr.router import judge
 AT_ONCE = 64
 QUEUE_TOKENS = 50_000_000
 """Nobody else waits here, so long texts may queue."""
-PATIENCE = 600.0
-"""Seconds for one request."""
+PATIENCE = 3_600.0
+"""Seconds for one request: of long texts, AT_ONCE of them wait for one another."""
 
 Body = Mapping[str, Any]
 Done = Callable[[int], None]

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from vsr.errors import EvaluationError
+from vsr.evaluation.inputs import json_lines
 from vsr.evaluation.measure import judged
 from vsr.evaluation.metrics import SEED, Share
 from vsr.evaluation.reading import Body, Done, Judge, body_of, unwatched
@@ -169,10 +170,12 @@ def _given(path: Path | None) -> Iterator[Sample]:
     if path is None:
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(f"{path} cannot be read as UTF-8 text: {type(error).__name__}") from None
-    for number, line in enumerate(filter(str.strip, lines), 1):
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         row = _json(line) if line.startswith('{"text"') else {"text": line}
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise EvaluationError(f"{path}:{number} is neither plain text nor a JSON object with a `text`")
@@ -181,8 +184,7 @@ def _given(path: Path | None) -> Iterator[Sample]:
 
 def _of_data(folder: Path | None) -> Iterator[Sample]:
     if folder is not None:
-        for line in (folder / "jailbreak_dev.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for row in json_lines(folder / "jailbreak_dev.jsonl", ("text", "label")):
             if row["label"] == "jailbreak":
                 yield Sample(row["text"], _language(row["text"]), True)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from vsr import __version__
 from vsr.encoder.bundle import Bundle
+from vsr.encoder.manifest import Manifest
 from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import Inputs
 from vsr.evaluation.markdown import markdown
@@ -27,8 +29,7 @@ from vsr.evaluation.tables import Report, tables
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 IMAGE_CAPTIONS = {
     "confusion-mmlu-pro": "Domain, exam questions in English",
-    "confusion-agieval-zh": "Domain, exam questions in Chinese",
-    "confusion-natural": "Domain, natural prompts in both languages",
+    "confusion-agieval-zh": "Domain, exam questions of AGIEval, a class each",
     "reliability": "Reliability of the heads with classes",
     "roc": "ROC of the prompt guard, by source",
     "pii": "Personal data by source and type",
@@ -48,7 +49,8 @@ def evaluate(
     done: is told how many more texts were judged."""
     with Judge(bundle) as judge:
         results = measure(judge, inputs, base=base, done=done)
-        return {**provenance(judge.bundle, limit), **tables(results)}, results
+        measured = {"languages": inputs.languages, **tables(results)}
+        return {**provenance(judge.bundle, limit), **measured}, results
 
 
 def provenance(bundle: Bundle, limit: int | None) -> Report:
@@ -59,6 +61,7 @@ def provenance(bundle: Bundle, limit: int | None) -> Report:
         "name": bundle.manifest.name,
         "digest": bundle.digest,
         "engine": bundle.manifest.engine,
+        "model": _model(bundle.manifest),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
         "seed": SEED,
         "limit": limit,
@@ -68,8 +71,8 @@ def provenance(bundle: Bundle, limit: int | None) -> Report:
     }
 
 
-def measured_part(report: Report, images: Sequence[str] = ()) -> str:
-    """The generated part of a page: provenance, tables, pictures."""
+def measured_part(report: Report, images: Sequence[str] = (), folder: str = "images") -> str:
+    """The generated part of a page: provenance, tables, pictures, which lie in `folder`."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     machine = report["machine"]
     limited = f" At most {report['limit']} rows a source." if report["limit"] else ""
@@ -81,8 +84,8 @@ def measured_part(report: Report, images: Sequence[str] = ()) -> str:
         markdown(report),
     ]
     for name in images:
-        caption = IMAGE_CAPTIONS.get(name, name)
-        parts += ["", f"![{caption}](images/{name}.png)"]
+        caption = IMAGE_CAPTIONS.get(name) or name.replace("confusion-", "Domain, ")
+        parts += ["", f"![{caption}]({folder}/{name}.png)"]
     return "\n".join(parts)
 
 
@@ -97,6 +100,24 @@ def write_docs(page: Path, part: str) -> None:
     if not begin or not end:
         raise EvaluationError(f"{page} needs the lines {BEGIN} and {END}, between which the figures go")
     page.write_text(f"{before}{BEGIN}\n\n{part}\n\n{END}{after}", encoding="utf-8")
+
+
+def _model(manifest: Manifest) -> Report:
+    """What a model card says of a bundle before anything is measured."""
+    heads = manifest.heads
+    asks = {name: list(head.labels) for name, head in heads.asks.items()}
+    return {
+        "base_model": manifest.base_model,
+        "license": manifest.license,
+        "windows": asdict(manifest.windows),
+        "heads": {
+            "domain": list(heads.domain.labels),
+            "jailbreak": list(heads.jailbreak.labels),
+            "pii": list(heads.pii.types),
+            **asks,
+        },
+        "dimension": heads.embedding.dimension,
+    }
 
 
 def _processor() -> str:

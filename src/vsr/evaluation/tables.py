@@ -6,7 +6,7 @@ plain JSON data; how it is shown is `markdown`'s, `show`'s and `plots`' affair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,13 @@ def tables(results: Results) -> Report:
     if results.pii:
         report["pii"] = {source: span_rows(rows) for source, rows in results.pii.items()}
         report["pii_digits"] = {source: digit_row(rows) for source, rows in results.digits.items()}
-    pairs = {source: rows for source, rows in results.duplicates.items() if _both_kinds(rows)}
-    if pairs:
-        report["embedding"] = {source: pair_row(rows) for source, rows in pairs.items()}
+    pairs = _with_derived(results.duplicates)
+    ordered = {source: pair_row(rows) for source, rows in pairs.items() if _both_kinds(rows)}
+    if ordered:
+        report["embedding"] = ordered
+    rest = {source: one_kind_row(rows) for source, rows in pairs.items() if source not in ordered}
+    if rest:
+        report["embedding_one_kind"] = rest
     return report
 
 
@@ -113,6 +117,15 @@ def pair_row(rows: Sequence[Pair]) -> Report:
     return row
 
 
+def one_kind_row(rows: Sequence[Pair]) -> Report:
+    """Of pairs that are all duplicates, or none of which is one."""
+    return {
+        "n": len(rows),
+        "duplicates": rows[0].duplicate,
+        "mean_similarity": round(float(np.mean([row.cosine for row in rows])), 4),
+    }
+
+
 def figure(value: float, interval: Interval) -> dict[str, float]:
     return {"value": round(value, 4), "low": round(interval[0], 4), "high": round(interval[1], 4)}
 
@@ -142,6 +155,20 @@ def _counted(row: Spanned, which: str, kind: str) -> tuple[int, int, int]:
 
 def _of(spans: Iterable[tuple[int, int, str]], kind: str) -> list[tuple[int, int, str]]:
     return [span for span in spans if kind in ("all", span[2])]
+
+
+def _with_derived(sources: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
+    """A source `X` of duplicates alone gets the other pairs that were made of it, those of `X (shifted)`."""
+    joined: dict[str, list[Pair]] = {}
+    for source, rows in sorted(sources.items()):
+        origins = [
+            name
+            for name in joined
+            if source.startswith(f"{name} ") and all(row.duplicate for row in sources[name])
+        ]
+        name = origins[0] if origins and not any(row.duplicate for row in rows) else source
+        joined.setdefault(name, []).extend(rows)
+    return joined
 
 
 def _both_kinds(rows: Sequence[Pair]) -> bool:

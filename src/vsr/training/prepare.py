@@ -13,7 +13,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from vsr.training.labels import PII_TYPES
 from vsr.training.notation import rewritten
 from vsr.training.rows import Row, Span, write_rows
 
-_REFUSED = re.compile(r"GPT|eval only|Quora|\bNC\b|non-?commercial|no LICENSE file \(", re.IGNORECASE)
-_PERMITTED = re.compile(r"MIT|Apache|BSD|CC0|CC-BY|ODC-BY|WTFPL|\bown\b")
+_REFUSED = re.compile(r"GPT|eval only|Quora|\bN[CD]\b|non-?commercial|no LICENSE file \(", re.IGNORECASE)
+_PERMITTED = re.compile(r"\bMIT\b|Apache|BSD|CC0|CC-BY|ODC-BY|WTFPL|\bown\b")
 
 STRUCTURED = (
     "CREDIT_CARD",
@@ -104,7 +104,7 @@ def prepare(
     that are reported on. seed: of what is joined."""
     report = Report(Counter(), Counter(), {}, Counter())
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
-    every = map(_with_ask, [*_without_streets(read_all(data), report), *additions])
+    every = map(_with_ask, [*_without_streets(read_all(data, forbidden), report), *additions])
     rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
     write_rows(out / "held.jsonl", (row for row in rows if is_held(row.group)))
     kept = [row for row in rows if not is_held(row.group)]
@@ -113,7 +113,8 @@ def prepare(
     rows += made
     report.kept.update(row.source for row in rows)
     report.licenses.update({row.source: row.license for row in sorted(rows, key=lambda r: r.source)})
-    (out / "prepare.json").write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
+    told = {"seed": seed, **report.as_dict()}
+    (out / "prepare.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
     return report
 
 
@@ -121,23 +122,25 @@ def is_held(group: str) -> bool:
     return int.from_bytes(hashlib.sha256(group.encode()).digest()[:4]) % HELD_SHARE == 0
 
 
-def read_all(data: Path) -> Iterator[Row]:
-    """Raises EvaluationError for a file that is missing or a row that lacks its fields."""
+def read_all(data: Path, forbidden: Container[str] = ()) -> Iterator[Row]:
+    """Exam questions of a `forbidden` key keep their text, by which they are known and left out. Raises
+    EvaluationError for a file that is missing or a row that lacks its fields."""
     for name in ("intent_train", "intent_train_extra"):
-        yield from (_domain_row(r) for r in _lines(data / f"{name}.jsonl", "label", "style"))
+        raws = _lines(data / f"{name}.jsonl", "label", "style")
+        yield from (_domain_row(raw, rewrite=key(raw["text"]) not in forbidden) for raw in raws)
     for name in ("jailbreak_train", "jailbreak_train_extra"):
         yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl", "label", "kind"))
     for name in ("pii_train", "pii_train_extra", "pii_train_synth"):
         yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl", "spans", "labels"))
 
 
-def _domain_row(raw: Raw) -> Row:
+def _domain_row(raw: Raw, rewrite: bool) -> Row:
     text = raw["text"]
     exam = raw["style"] == "exam"
     lang = "zh" if raw["lang"] == "zh" else "en"
-    if exam:
+    if exam and rewrite:
         text = rewritten(text, lang, random.Random(_draw(text)))
-    if exam and _draw(text) % 4 == 0:
+    if exam and rewrite and _draw(text) % 4 == 0:
         text = _FRAMES[lang][_draw(text) // 4 % 4].format(text)
     return Row(
         text=text,

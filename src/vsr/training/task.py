@@ -157,7 +157,7 @@ def main() -> None:
     for name, default in (("rank", 16), ("epochs", 3), ("batch", 16), ("tokens", 256), ("seed", 7)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--rate", type=float, default=3e-4)
-    parser.add_argument("--held", type=float, default=0.1, help="share of examples to measure on")
+    parser.add_argument("--held", type=_share, default=0.1, help="share of examples to measure on, below 1")
     parser.add_argument("--import", dest="name", metavar="NAME", help="import the result under this name")
     given = vars(parser.parse_args())
     out, name = given.pop("out"), given.pop("name")
@@ -169,6 +169,13 @@ def main() -> None:
     print(merged)
     if place:
         print(import_model(Wish(str(merged), given["task"], name), place).path)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError("from 0, to measure on none, to below 1")
+    return value
 
 
 if __name__ == "__main__":

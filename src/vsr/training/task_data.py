@@ -54,7 +54,7 @@ def split(
     examples: Sequence[TaskExample], share: float, seed: int
 ) -> tuple[list[TaskExample], list[TaskExample]]:
     """Most for training, about `share` of every label's groups held out, at least one of each label that
-    has two."""
+    has two, and always one left; of a share of 0 none."""
     groups: dict[str, list[TaskExample]] = defaultdict(list)
     for example in examples:
         groups[example.group].append(example)
@@ -64,7 +64,7 @@ def split(
     held: set[str] = set()
     for stratum, names in sorted(strata.items()):
         random.Random(f"{seed} {stratum}").shuffle(names)
-        count = max(1, round(share * len(names))) if len(names) > 1 else 0
+        count = min(max(1, round(share * len(names))), len(names) - 1) if share else 0
         held.update(names[:count])
     kept = [example for example in examples if example.group not in held]
     return kept, [example for example in examples if example.group in held]

@@ -100,6 +100,8 @@ async def test_a_call_ends_at_its_deadline(tmp_path: Path) -> None:
         (lambda d: d["golden"][0].update(values=[0.5, 0.5]), "golden text 1 is off by"),
         (lambda d: d["golden"][0].update(values=[1.0]), "golden text 1 is off by nan"),
         (lambda d: d.update(labels=["math"]), "golden text 1 is off by nan"),
+        (lambda d: d["golden"][1].update(text="word " * 15), "golden text 2 has 15 tokens, a window 14"),
+        (lambda d: d.update(golden=[]), "golden needs at least one text"),
         (lambda d: d.update(labels=["math", "math"]), "labels holds one twice"),
         (lambda d: d["files"].update({"openvino_model.bin": "sha256:0"}), "openvino_model.bin differs"),
         (lambda d: d["files"].update({"config.json": "sha256:0"}), "config.json is missing"),
@@ -120,6 +122,19 @@ async def test_a_model_that_is_not_whole_does_not_start(
     write_manifest(path, document)
     with pytest.raises(BundleError, match=complaint):
         await start(path, threads=1)
+
+
+async def test_a_graph_that_the_engine_does_not_compile_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_model(tmp_path / "domain", "domain")
+    monkeypatch.setattr("openvino.Core.compile_model", refuse)
+    with pytest.raises(BundleError, match=r"openvino_model\.xml cannot be compiled here: RuntimeError"):
+        await start(path, threads=1)
+
+
+def refuse(*_: object) -> None:
+    raise RuntimeError("Exception from core.cpp:109")
 
 
 async def test_a_pickle_in_a_model_is_refused(tmp_path: Path) -> None:

@@ -22,8 +22,12 @@ def record(texts: Sequence[str], graph: ImportedGraph, task: Task, labels: Seque
 def check_golden(manifest: ImportedManifest, graph: ImportedGraph) -> None:
     """Raises BundleError, naming the first text whose answer is out of tolerance, alone or in a batch."""
     windows = [graph.tokenizer.encode(golden.text).ids for golden in manifest.golden]
-    if not windows:
-        return
+    longest = manifest.windows.tokens
+    for number, window in enumerate(windows, 1):
+        if len(window) > longest:
+            raise BundleError(
+                f"model {manifest.name}: golden text {number} has {len(window)} tokens, a window {longest}"
+            )
     alone = [graph.run([window])[0] for window in windows]
     for answers in (alone, graph.run(windows)):
         for number, (golden, answer) in enumerate(zip(manifest.golden, answers, strict=True), 1):

@@ -45,7 +45,10 @@ class ImportedGraph:
         missing = [name for name in (*INPUTS, OUTPUT) if name not in names]
         if missing:
             raise BundleError(f"{GRAPH} has no input or output named {missing[0]}")
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        try:
+            self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise BundleError(f"{GRAPH} cannot be compiled here: {type(error).__name__}") from None
 
     def run(self, windows: Sequence[Ints]) -> list[Floats]:
         """One row per window: (labels,) or (tokens of the window, labels) or (dimension,)."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from vsr.encoder.manifest import Check, WindowScheme, folder_checks, parse_document
+from vsr.encoder.manifest import Check, WindowScheme, common_checks, parse_document
 
 FORMAT = 1
 MANIFEST = "vsr-model.json"
@@ -84,7 +84,7 @@ def parse_imported(text: bytes) -> ImportedManifest:
 def _checks(manifest: ImportedManifest) -> Iterable[Check]:
     labels = manifest.labels
     return (
-        *folder_checks(manifest.windows, manifest.files),
+        *common_checks(manifest.windows, manifest.files, manifest.golden),
         ((manifest.task == "embedding") == (manifest.dimension > 0), "dimension belongs to an embedding"),
         ((manifest.task == "embedding") == (not labels), "labels belong to all but an embedding"),
         (len(set(labels)) == len(labels), "labels holds one twice"),
