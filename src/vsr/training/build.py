@@ -119,7 +119,11 @@ def build_bundle(
             ("export", work / "fp32" / GRAPH, lambda: _export(work)),
             ("quantise", work / "int8" / "agreement.json", lambda: _quantise(work, seed)),
             ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
-            ("evaluate", work / "report.json", lambda: _evaluate(base, work, data, natural, natural_asks)),
+            (
+                "evaluate",
+                work / "report.json",
+                lambda: _evaluate(base, work, data, natural, natural_asks, progress),
+            ),
             ("card", out / "README.md", lambda: _install(work, out)),
         ]
         if stage is None:
@@ -226,12 +230,23 @@ def _manifest(folder: Path, version: str, calibration: Calibration) -> None:
     write_manifest(folder, version, "openvino-int8", calibration, golden_outputs(folder, GOLDEN))
 
 
-def _evaluate(base: Path, work: Path, data: Path, natural: Path | None, natural_asks: Path | None) -> None:
+def _evaluate(
+    base: Path,
+    work: Path,
+    data: Path,
+    natural: Path | None,
+    natural_asks: Path | None,
+    progress: Progress,
+) -> None:
     engine = base_engine(base, work)
     asks = [work / "held.jsonl", *([natural_asks] if natural_asks else [])]
     inputs = read_inputs(data, natural=natural, asks=asks)
+    bar = progress.add_task("evaluate", total=inputs.count)
     report, _ = evaluate(
-        work / "int8", inputs, base=lambda texts: [o.embedding for o in engine.run(texts, batch=64)]
+        work / "int8",
+        inputs,
+        base=lambda texts: [o.embedding for o in engine.run(texts, batch=64)],
+        done=lambda texts: progress.advance(bar, texts),
     )
     report["quantisation"] = json.loads((work / "int8" / "agreement.json").read_text())
     (work / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
