@@ -73,7 +73,7 @@ def test_every_source_of_several_classes_with_rows_enough_has_a_matrix_of_its_ow
         "one class": said("math", 90),
     }
     figures = shown(Results(labelled={"domain": domain}))
-    assert figures.keys() == {"confusion-my-tickets-2026", "confusion-mmlu-pro", "reliability"}
+    assert figures.keys() == {"confusion-my-tickets-2026", "confusion-mmlu-pro-indist10pct", "reliability"}
     title = figures["confusion-my-tickets-2026"].axes[0].get_title()
     assert title == "Domain, my tickets/2026: 0.667 of 30 texts right"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,6 @@ from vsr.evaluation.tables import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GROUPS: Mapping[str, Callable[[str], bool]] = {
-    "MMLU-Pro": lambda source: source.startswith("MMLU-Pro"),
-    "AGIEval-zh": lambda source: source.startswith(("AGIEval/gaokao", "AGIEval/jec")),
-    "natural": lambda source: source.startswith("natural"),
-}
-"""Sources of the domain that comparisons of training show together; nothing here is pooled by them."""
-
 Parts = Sequence[Sequence[Labelled]]
 """The rows of one source, or of several with one class each."""
 
@@ -40,8 +33,6 @@ FEWEST_ROWS = 30
 """With fewer a matrix or a curve shows little but chance."""
 MOST_CURVES = 8
 """More than can be told apart beside those of the other heads."""
-KNOWN_FILES = {"MMLU-Pro-indist10pct": "mmlu-pro", "AGIEval/*": "agieval-zh"}
-"""Names of pictures that pages refer to, which are not those of their sources."""
 FEWEST_IN_BIN = 10
 FEW_ALARMS = 0.2
 
@@ -111,7 +102,7 @@ def _classes(parts: Parts) -> int:
 
 
 def _file(name: str) -> str:
-    return KNOWN_FILES.get(name) or re.sub(r"\W+", "-", name.lower()).strip("-")
+    return re.sub(r"\W+", "-", name.lower()).strip("-")
 
 
 def _confusion(name: str, parts: Parts) -> Figure:
@@ -172,10 +163,8 @@ def _reliability(results: Results) -> Figure | None:
             [max(0.0, share.value - share.interval[0]) for share in shares],
             [max(0.0, share.interval[1] - share.value) for share in shares],
         ]
-        axes.errorbar(
-            xs, ys, yerr=errors, color=colour, linestyle=line, linewidth=1.5, elinewidth=0.7,
-            label=f"{name} ({len(rows)})",
-        )  # fmt: skip
+        look = {"color": colour, "linestyle": line, "linewidth": 1.5, "elinewidth": 0.7}
+        axes.errorbar(xs, ys, yerr=errors, label=f"{name} ({len(rows)})", **look)
         axes.scatter(
             xs, ys, s=[12 + 160 * share.count / len(rows) for share in shares], color=colour, alpha=0.75
         )

@@ -28,8 +28,8 @@ from vsr.evaluation.tables import Report, tables
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 IMAGE_CAPTIONS = {
-    "confusion-mmlu-pro": "Domain, exam questions in English",
-    "confusion-agieval-zh": "Domain, exam questions of AGIEval, a class each",
+    "confusion-mmlu-pro-indist10pct": "Domain, exam questions in English",
+    "confusion-agieval": "Domain, exam questions of AGIEval, a class each",
     "reliability": "Reliability of the heads with classes",
     "roc": "ROC of the prompt guard, by source",
     "pii": "Personal data by source and type",

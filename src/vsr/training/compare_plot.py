@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vsr.evaluation.metrics import Share
-from vsr.evaluation.plots import COLOURS, GROUPS, require_matplotlib
+from vsr.evaluation.plots import COLOURS, require_matplotlib
 
 Scores = Mapping[str, Mapping[str, float]]
 
 MEASURES = {"domain": "accuracy", "jailbreak": "AUC", "pii": "F1 of exact spans", "embedding": "AUC"}
 FEWEST = 50
+GROUPS: Mapping[str, Callable[[str], bool]] = {
+    "MMLU-Pro": lambda source: source.startswith("MMLU-Pro"),
+    "AGIEval-zh": lambda source: source.startswith(("AGIEval/gaokao", "AGIEval/jec")),
+    "natural": lambda source: source.startswith("natural"),
+}
+"""Sources of the domain that are drawn together: a picture has no room for each."""
 SIZES = {
     "ranks": "rank of the adapters",
     "layers": "layers of the trunk",
