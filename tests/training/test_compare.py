@@ -123,7 +123,9 @@ def compared(
     data = folder / "data"
     data.mkdir(exist_ok=True)
     write_files(data)
-    write_lines(data / "natural.jsonl", [{"text": "a word", "label": "math", "lang": "en", "set": 1}])
+    subjects = (("a word", "math"), ("a poem", "other"))
+    natural = [{"text": text, "label": label, "lang": "en", "set": 1} for text, label in subjects]
+    write_lines(data / "natural.jsonl", natural)
     files = compare(
         variants, data, work, folder / "out", share=share, seed=7, base=base,
         natural=data / "natural.jsonl", console=Console(file=io.StringIO()),

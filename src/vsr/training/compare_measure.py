@@ -117,7 +117,7 @@ def _guard(reader: _Reader, rows: Sequence[Raw]) -> dict[str, list[Judged]]:
     both = [
         (source, members)
         for source, members in by_source(rows)
-        if len({rows[i]["label"] for i in members}) == 2
+        if len({rows[i]["label"] == "jailbreak" for i in members}) == 2
     ]
     judged = {}
     for source, members in both:
