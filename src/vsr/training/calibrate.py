@@ -16,10 +16,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress
 
 from vsr.evaluation.inputs import json_lines
 from vsr.evaluation.metrics import SpanCount, threshold_at
-from vsr.evaluation.reading import read_texts
+from vsr.evaluation.reading import Judge
+from vsr.facts import Readings, Role
 from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
 from vsr.training.examples import free_tags, tags_of, task_of
@@ -34,7 +36,7 @@ HARD_TARGET = 0.05
 """Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
 FEEDBACK_TARGET = 0.02
 """So many ordinary first questions may be taken for feedback."""
-LENGTHS = ((2, 400), (4, 400), (8, 300), (16, 160), (64, 100), (350, 24))
+LENGTHS = ((2, 400), (4, 400), (8, 300), (16, 160), (64, 100), (128, 60), (350, 40))
 """Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""
@@ -79,27 +81,56 @@ def fit_temperature(logits: NDArray[np.float32], labels: Sequence[int]) -> float
     return float(grid[int(np.argmin(losses))])
 
 
-def thresholds(bundle: Path, work: Path, data: Path, start: Calibration) -> Calibration:
+class Reader:
+    """A bundle that was started, and a bar for what it reads."""
+
+    def __init__(self, judge: Judge, progress: Progress) -> None:
+        self._judge = judge
+        self._progress = progress
+
+    def read(self, texts: Sequence[str], what: str, role: Role = "user") -> list[Readings]:
+        """One Readings per text; those of a blank text are empty."""
+        bar = self._progress.add_task(f"calibrate, {what}", total=len(texts))
+        facts = self._judge.texts(texts, role, lambda more: self._progress.advance(bar, more))
+        self._progress.remove_task(bar)
+        return [each.readings or Readings() for each in facts]
+
+    def risks(self, texts: Sequence[str], what: str, role: Role = "user") -> list[float]:
+        """Of each text the highest of its windows."""
+        # a disguised stretch is read besides; the operating points are for the passages, once each
+        return [
+            max((w.risk for w in one.jailbreak if not w.beside), default=0.0)
+            for one in self.read(texts, what, role)
+        ]
+
+
+def thresholds(
+    bundle: Path, work: Path, data: Path, start: Calibration, progress: Progress | None = None
+) -> Calibration:
     """Operating points and PII thresholds, read from the bundle that `start` was written to."""
     rows = list(read_rows(work / "held.jsonl"))
     natural = [r["text"] for r in json_lines(data / "intent_dev.jsonl") if r["style"] == "natural"]
-    return replace(
-        start,
-        operating_points=operating_points(bundle, rows, natural),
-        pii_thresholds=pii_thresholds(bundle, [r for r in rows if r.annotated]),
-        feedback_threshold=feedback_threshold(bundle, rows),
-    )
+    with Judge(bundle) as judge:
+        reader = Reader(judge, progress or Progress(disable=True))
+        return replace(
+            start,
+            operating_points=operating_points(reader, rows, natural),
+            pii_thresholds=pii_thresholds(reader, [r for r in rows if r.annotated]),
+            feedback_threshold=feedback_threshold(reader, rows),
+        )
 
 
-def feedback_threshold(bundle: Path, rows: Sequence[Row]) -> float:
+def feedback_threshold(reader: Reader, rows: Sequence[Row]) -> float:
     """At least one half, and so that few held-out first questions are taken for feedback."""
     ordinary = [r for r in rows if r.feedback == "NONE" and task_of(r) in ("natural", "generated", "request")]
-    readings = read_texts(bundle, [r.text for r in _sample(ordinary, 2000)])
+    readings = reader.read([r.text for r in _sample(ordinary, 2000)], "first questions")
     claims = [1.0 - reading.feedback.get("NONE", 1.0) for reading in readings]
     return max(0.5, _shown(threshold_at(claims, FEEDBACK_TARGET))) if claims else 0.5
 
 
-def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) -> tuple[OperatingPoint, ...]:
+def operating_points(
+    reader: Reader, rows: Sequence[Row], natural: Sequence[str]
+) -> tuple[OperatingPoint, ...]:
     """Thresholds that grow with the number of windows; system prompts have their own."""
     # what was written to look like an attack would set the rate by how much of it was written
     benign = [r for r in rows if r.jailbreak == "benign" and not r.source.startswith("generated")]
@@ -111,26 +142,26 @@ def operating_points(bundle: Path, rows: Sequence[Row], natural: Sequence[str]) 
     ordinary = [*_sample([r.text for r in ordinary_rows], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
     short = max(
-        threshold_at(_risks(bundle, ordinary), TARGET),
-        threshold_at(_risks(bundle, [r.text for r in hard]), HARD_TARGET, weights),
+        threshold_at(reader.risks(ordinary, "ordinary texts"), TARGET),
+        threshold_at(reader.risks([r.text for r in hard], "hard texts"), HARD_TARGET, weights),
     )
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
         texts = _long_texts(ordinary_rows, windows, count, seed=number)
         least = points[-1].threshold
-        fitted = max(least, threshold_at(_risks(bundle, texts), TARGET))
+        fitted = max(least, threshold_at(reader.risks(texts, f"{windows} windows"), TARGET))
         limit = None if number == len(LENGTHS) - 1 else windows
         points.append(OperatingPoint("any", limit, _shown(fitted), TARGET))
-    of_system = threshold_at(_risks(bundle, system, "system"), TARGET)
+    of_system = threshold_at(reader.risks(system, "system prompts", "system"), TARGET)
     own = [
         OperatingPoint("system", p.max_windows, _shown(max(p.threshold, of_system)), TARGET) for p in points
     ]
     return (*points, *own)
 
 
-def pii_thresholds(bundle: Path, rows: Sequence[Row]) -> dict[str, float]:
+def pii_thresholds(reader: Reader, rows: Sequence[Row]) -> dict[str, float]:
     """Per type the threshold with the best exact-span F1 on the held-out rows that annotate it."""
-    readings = read_texts(bundle, [row.text for row in rows])
+    readings = reader.read([row.text for row in rows], "personal data")
     counts: dict[tuple[str, float], SpanCount] = defaultdict(SpanCount)
     for row, reading in zip(rows, readings, strict=True):
         scored = [((e.start, e.end, e.type), e.score) for e in reading.entities]
@@ -182,12 +213,6 @@ def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> lis
     sources, weights = sources_of(rows)
     drawn = (chance.choices(sources, weights)[0] for _ in range(count))
     return ["\n\n".join(filling(chance, texts, windows * WINDOW_STRIDE - 60)) for texts in drawn]
-
-
-def _risks(bundle: Path, texts: Sequence[str], role: str = "user") -> list[float]:
-    readings = read_texts(bundle, texts, "system" if role == "system" else "user")
-    # a disguised stretch is read besides; the operating points are for the passages, once each
-    return [max((w.risk for w in r.jailbreak if not w.beside), default=0.0) for r in readings]
 
 
 def _sample(rows: Sequence[T], count: int) -> list[T]:
