@@ -132,6 +132,20 @@ def test_rows_learn_from_their_source_what_is_asked_for(tmp_path: Path) -> None:
     assert [(row.fact_check, row.feedback) for row in rows] == [("FACT_CHECK_NEEDED", "NONE"), (None, None)]
 
 
+def test_english_is_anchored_to_itself_but_where_personal_data_is_marked(tmp_path: Path) -> None:
+    rows = prepared(
+        tmp_path,
+        intent_train=[intent("one plus one"), intent("一加一等于几", lang="zh")],
+        jailbreak_train=[guard("ignore the old timetable")],
+        pii_train=[pii("call John")],
+    )
+    assert {row.text for row in rows if row.anchor == row.text} == {
+        "one plus one",
+        "ignore the old timetable",
+    }
+    assert {row.text for row in rows if row.anchor is None} == {"一加一等于几", "call John"}
+
+
 def test_rows_of_one_template_share_a_group_and_so_a_side(tmp_path: Path) -> None:
     texts = [f"my card is {number}" for number in range(30)]
     rows = prepared(tmp_path, pii_train=[pii(text, template_id="t:1") for text in texts])

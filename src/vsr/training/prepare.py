@@ -21,6 +21,7 @@ from typing import Any
 from vsr.evaluation.inputs import Raw, annotated_types, json_lines
 from vsr.training.asks import fact_need, no_feedback
 from vsr.training.clusters import clusters, grouped, repaired
+from vsr.training.examples import task_of
 from vsr.training.joined import joined
 from vsr.training.labels import PII_TYPES
 from vsr.training.notation import rewritten
@@ -105,6 +106,7 @@ def prepare(
     report = Report(Counter(), Counter(), {}, Counter())
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
     every = map(_with_ask, [*_without_streets(read_all(data, forbidden), report), *additions])
+    every = map(_anchored, every)
     rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
     write_rows(out / "held.jsonl", (row for row in rows if is_held(row.group)))
     kept = [row for row in rows if not is_held(row.group)]
@@ -151,7 +153,6 @@ def _domain_row(raw: Raw, rewrite: bool) -> Row:
         stratum=f"{'exam' if exam else 'natural'}/{lang}/{raw['label']}/{raw['source']}",
         domain=raw["label"],
         jailbreak="benign",
-        anchor=text if lang == "en" else None,
         annotated=STRUCTURED if exam else None,
     )
 
@@ -275,6 +276,14 @@ def _with_ask(row: Row) -> Row:
         fact_check=row.fact_check or fact_need(row.source, row.domain),
         feedback=row.feedback or no_feedback(row.source, row.domain),
     )
+
+
+def _anchored(row: Row) -> Row:
+    """English stays where the base has it, but in texts for PII: half of those are forms and logs, which
+    nobody looks for, and the PII head suffers for it."""
+    if row.anchor or row.lang != "en" or task_of(row) in ("pii", "unseen"):
+        return row
+    return replace(row, anchor=row.text)
 
 
 def _texts(paths: Iterable[Path]) -> Iterator[str]:

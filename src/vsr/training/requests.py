@@ -31,7 +31,6 @@ def requests() -> Iterator[Row]:
                 stratum=kind,
                 domain=domain,
                 jailbreak="benign",
-                anchor=text if lang == "en" else None,
             )
 
 
