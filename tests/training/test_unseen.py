@@ -8,10 +8,12 @@ from pathlib import Path
 
 from vsr.evaluation.redteam import own_samples
 from vsr.training.examples import task_of
+from vsr.training.joined import about_tokens
 from vsr.training.labels import FEEDBACK, JAILBREAK
 from vsr.training.prepare import key
 from vsr.training.rows import Row
-from vsr.training.unseen import unseen
+from vsr.training.unseen import LONGEST, unseen
+from vsr.training.written import sections
 
 NATURAL = Path(__file__).parents[2] / "benchmarks" / "data" / "asks_natural.jsonl"
 ROWS = list(unseen(0))
@@ -46,6 +48,23 @@ def test_a_text_is_written_once_and_may_have_lines() -> None:
     assert len({key(text) for text in texts}) == len(texts)
     assert any("\n" in text for text in texts)
     assert not [text for text in texts if "\\n" in text]
+
+
+def test_a_document_stands_beside_a_twin_that_differs_in_one_sentence() -> None:
+    documents = [row for row in of("jailbreak") if "/document/" in row.stratum]
+    assert {row.lang for row in documents} == {"en", "zh"}
+    for attack, harmless in zip(documents[::2], documents[1::2], strict=True):
+        assert (attack.jailbreak, harmless.jailbreak) == ("jailbreak", "benign")
+        assert attack.group == harmless.group
+
+
+def test_what_is_read_of_a_document_holds_its_sentence() -> None:
+    documents = {row.text: row.jailbreak for row in of("jailbreak") if "/document/" in row.stratum}
+    for _, _, _, line in sections("documents_unseen.txt"):
+        _, attack, harmless = line.split("\t")
+        assert [label for text, label in documents.items() if attack in text] == ["jailbreak"]
+        assert [label for text, label in documents.items() if harmless in text] == ["benign"]
+    assert max(map(about_tokens, documents)) <= LONGEST + 1  # of sums that are rounded
 
 
 def test_the_same_seed_makes_the_same_rows() -> None:

@@ -2,7 +2,8 @@
 
 `prompts/exams.txt`: examination questions that licensed data lacks, `[SUBJECT LANG]`; geography is `other`,
 as in `science.py`. `prompts/guard.txt`: attacks and harmless texts that look like them,
-`[PART attack|harmless LANG]`. A heading begins a section, and `\\n` ends a line within a text.
+`[PART attack|harmless LANG]`. A heading begins a section, what stands before the first
+is a comment, and `\\n` ends a line within a text.
 """
 
 from __future__ import annotations
@@ -58,5 +59,5 @@ def sections(name: str) -> Iterator[tuple[int, str, str, str]]:
     for number, line in enumerate(lines):
         if found := HEADING.fullmatch(line):
             heading, lang = found.groups()
-        elif line and not line.startswith("#"):
+        elif line and heading:
             yield number, heading, lang, line.replace("\\n", "\n")
