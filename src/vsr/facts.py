@@ -77,8 +77,8 @@ class WindowRisk:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much was read. `domain_tokens` is the bounded part that the domain head saw; `unread`
-    names what no head can read (image, audio, file) and what was too much. disguises: the kind of
-    each passage or stretch that was read decoded or folded."""
+    names what no head can read (image, audio, file). disguises: the kinds of writing that passages or
+    stretches of them were read through, decoded or folded."""
 
     tokens: int = 0
     windows: int = 0

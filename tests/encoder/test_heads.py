@@ -49,6 +49,15 @@ def test_the_risk_is_softened_by_the_temperature(bundle: Bundle) -> None:
     assert reading.risk == pytest.approx(2 / 3, abs=1e-4)  # odds 4, temperature 2
 
 
+@pytest.mark.parametrize("head", ["domain", "jailbreak", "probabilities", "embedding", "feedback"])
+def test_numbers_that_are_none_are_no_reading(bundle: Bundle, head: str) -> None:
+    given = told({})
+    values = given.asks[head] if head in given.asks else getattr(given, head)
+    values[0, 0] = np.nan
+    with pytest.raises(FloatingPointError):
+        HeadReader(bundle.manifest.heads).read(given, [2])
+
+
 def test_a_reading_does_not_keep_its_batch_alive(bundle: Bundle) -> None:
     given = told({})
     (reading,) = HeadReader(bundle.manifest.heads).read(given, [2])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -23,7 +24,9 @@ from tests.encoder.tiny_bundle import (
 from vsr.encoder.backend import HeadOutputs, Ids
 from vsr.encoder.bundle import Bundle, default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
+from vsr.encoder.golden import check_golden
 from vsr.encoder.openvino import OpenVINOBackend, _Graph
+from vsr.encoder.tokens import TextTokenizer
 from vsr.errors import BundleError
 
 
@@ -170,6 +173,30 @@ async def test_a_processor_that_computes_differently_is_told_of_at_start(
         await Encoder.start(load_bundle(copy), threads=1)
     assert "golden text 1" in str(caught.value)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "complaint"),
+    [
+        ("domain", "a domain probability is off by nan"),
+        ("jailbreak", "the jailbreak probability is off by nan"),
+        ("embedding", "the embedding's cosine is nan"),
+        ("pii", "by a probability of nan"),
+    ],
+)
+def test_a_graph_that_computes_no_numbers_is_told_of_at_start(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, head: str, complaint: str
+) -> None:
+    run = OpenVINOBackend.infer
+
+    def spoilt(backend: OpenVINOBackend, ids: Ids, mask: Ids, lane: int = 0) -> HeadOutputs:
+        told = run(backend, ids, mask, lane)
+        return replace(told, **{head: np.full_like(getattr(told, head), np.nan)})
+
+    monkeypatch.setattr(OpenVINOBackend, "infer", spoilt)
+    backend = OpenVINOBackend(bundle.graph_path, TOKENS, bundle.manifest.heads, threads=1)
+    with pytest.raises(BundleError, match=complaint):
+        check_golden(bundle.manifest, TextTokenizer(bundle.tokenizer_path), backend)
 
 
 @pytest.mark.parametrize(

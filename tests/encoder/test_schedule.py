@@ -161,6 +161,19 @@ def test_a_request_larger_than_the_queue_takes_a_share_of_it(loop: asyncio.Abstr
     made.add(job(loop, 10))
 
 
+def test_long_requests_together_leave_a_quarter_of_the_queue_to_short_ones(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    long = [job(loop, *[FULL] * 100) for _ in range(4)]
+    made = schedule(*long[:3], limit=1000)
+    with pytest.raises(Overloaded):
+        made.add(long[3])
+    for _ in range(6):
+        made.add(job(loop, 10))
+    made.leave(long[0])
+    made.add(long[3])
+
+
 def test_a_request_that_left_is_not_read(loop: asyncio.AbstractEventLoop) -> None:
     gone, there = job(loop, 10), job(loop, 12)
     made = schedule(gone, there)

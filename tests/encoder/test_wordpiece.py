@@ -23,7 +23,7 @@ TEXTS = (
     "帮我解这道微积分题：∫x²dx",
     "请帮我解这道微积分题，谢谢！ab中c",
     "john.doe@example.com, +1 (415) 555-0132 zzqxj 0xDEADBEEF",
-    "[SEP] is special, [sep] is not, nor is [this]",
+    "[SEP] and [MASK] are no more special than [this]",
     "a" * 100,
     "a" * 101,
     "the " * 700,
@@ -35,6 +35,7 @@ def library() -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(FILE))
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 
@@ -67,7 +68,7 @@ def test_tokens_are_the_librarys_wherever_it_does_not_decline(
     assert taken > 500
 
 
-@pytest.mark.parametrize("text", ["naïve", "a\x00b", "a [SEP] b", "½", "q" * (LONGEST + 1)])
+@pytest.mark.parametrize("text", ["naïve", "a\x00b", "½", "q" * (LONGEST + 1)])
 def test_what_needs_more_than_lower_letters_is_declined(plain: PlainWordPiece, text: str) -> None:
     assert plain.encode(text) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.config.documents import complaint, policy, warned
 from tests.encoder.remote.service import Service, serving
 from tests.signals.test_seats import NOWHERE, chat, running
-from vsr.encoder.remote.guard import OVERLAP, PART, split
+from vsr.encoder.remote.guard import LETTERS, OVERLAP, PART, RemoteGuard, split
 from vsr.exchange import Action, Answer, Forward, RequestHead
 from vsr.generation import Generation
 
@@ -187,11 +188,41 @@ async def test_shadow_mode_asks_and_does_not_act() -> None:
 
 
 def test_parts_overlap_and_together_hold_everything() -> None:
-    text = "".join(chr(97 + n % 26) for n in range(3 * PART))
-    parts = split(text)
-    assert max(map(len, parts)) <= PART
+    text = "".join(chr(97 + n % 26) for n in range(3 * PART * LETTERS))
+    parts = list(split(text))
+    assert max(map(len, parts)) == PART * LETTERS
+    assert parts[0] + "".join(part[OVERLAP * LETTERS :] for part in parts[1:]) == text
+    assert (list(split("short")), list(split("  "))) == (["short"], [])
+
+
+def test_a_part_of_chinese_has_no_more_tokens_than_one_of_english() -> None:
+    text = "".join(chr(0x4E00 + n) for n in range(2 * PART))
+    parts = list(split(text))
+    assert max(map(len, parts)) == PART
     assert parts[0] + "".join(part[OVERLAP:] for part in parts[1:]) == text
-    assert (split("short"), split("  ")) == (["short"], [])
+
+
+async def test_a_risk_that_is_pushed_out_while_others_are_asked_is_still_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vsr.encoder.remote.guard._REMEMBERED", 1)
+    gate = asyncio.Event()
+
+    class Gated:
+        name = "warden"
+
+        async def risks(self, texts: Sequence[str], *, deadline: float | None) -> list[float]:
+            if "slow" in texts:
+                await gate.wait()
+            return [0.8 if text == "known" else 0.1 for text in texts]
+
+    seat = RemoteGuard(Gated())
+    await seat.risk(["known"], deadline=None)
+    waiting = asyncio.create_task(seat.risk(["known", "slow"], deadline=None))
+    await asyncio.sleep(0)
+    await seat.risk(["other"], deadline=None)
+    gate.set()
+    assert await waiting == (0.8, 2)
 
 
 def test_a_guard_needs_a_model_and_a_model_needs_a_protocol() -> None:

@@ -189,6 +189,14 @@ async def test_a_knowledge_base_that_cannot_be_read_stops_the_start(
         await by_vectors(policy, "salary list")
 
 
+async def test_a_blank_example_of_a_file_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text('{"labels": {"a": {"exemplars": ["x", " "]}}}')
+    place = f"global: {{model_catalog: {{kbs: [{{name: base, source: {{path: '{tmp_path}'}}}}]}}}}\n"
+    policy = rules("{kb: [{name: pay, kb: base, target: {kind: label, value: pay}}]}", place)
+    with pytest.raises(ConfigError, match=r"labels\.json: .*labels\.a\.exemplars\[1\] is blank"):
+        await by_vectors(policy, "salary list")
+
+
 def test_without_loaded_examples_the_signals_say_so() -> None:
     policy = rules(
         "{embeddings: [{name: e, threshold: 0.5, candidates: [x]}], reasks: [{name: r}],"

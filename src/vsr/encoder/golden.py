@@ -91,10 +91,11 @@ def _difference(golden: Golden, found: Observation, labels: Sequence[str], allow
         if problem:
             return problem
     off = abs(found.risk - golden.jailbreak)
-    if off > allowed.probability:
+    # not a number is not within tolerance, here and below
+    if not off <= allowed.probability:
         return f"the jailbreak probability is off by {off:.3f}, allowed is {allowed.probability}"
     cosine = _cosine(found.embedding, golden.embedding)
-    if cosine < allowed.embedding_cosine:
+    if not cosine >= allowed.embedding_cosine:
         return f"the embedding's cosine is {cosine:.3f}, at least {allowed.embedding_cosine} is demanded"
     return _tag_difference(golden, found.tags, labels, allowed.probability)
 
@@ -104,7 +105,7 @@ def _class_difference(name: str, expected: Sequence[float], found: Observation, 
     if classes is None or len(classes) != len(expected):
         return f"{name} has {0 if classes is None else len(classes)} classes, expected {len(expected)}"
     off = float(np.abs(classes - np.array(expected, dtype=np.float32)).max())
-    return f"a {name} probability is off by {off:.3f}, allowed is {allowed}" if off > allowed else ""
+    return "" if off <= allowed else f"a {name} probability is off by {off:.3f}, allowed is {allowed}"
 
 
 def _tag_difference(golden: Golden, tags: Floats, labels: Sequence[str], allowed: float) -> str:
@@ -113,7 +114,7 @@ def _tag_difference(golden: Golden, tags: Floats, labels: Sequence[str], allowed
         return f"{len(tags)} tokens, expected {len(golden.pii)}"
     for place, (tag, row) in enumerate(zip(golden.pii, tags, strict=True), 1):
         off = float(row.max() - row[labels.index(tag)]) if tag in labels else 1.0
-        if off > allowed:
+        if not off <= allowed:
             return f"token {place} is not {tag} by a probability of {off:.3f}, allowed is {allowed}"
     return ""
 

@@ -66,7 +66,12 @@ class HeadReader:
         self._asks = heads.asks
 
     def read(self, outputs: HeadOutputs, lengths: Sequence[int]) -> list[WindowReading]:
-        """One reading per row; `lengths` are the rows' content tokens."""
+        """One reading per row; `lengths` are the rows' content tokens. Raises FloatingPointError for numbers
+        that are none: a risk of that kind is over no threshold, and would pass for harmless."""
+        asks = [outputs.asks[name] for name in self._asks]
+        told = (outputs.domain, outputs.jailbreak, outputs.probabilities, outputs.embedding, *asks)
+        if not all(np.isfinite(values).all() for values in told):
+            raise FloatingPointError("a head's outputs are not finite")
         return [
             WindowReading(
                 # copies, since what is given belongs to the backend
@@ -78,7 +83,7 @@ class HeadReader:
                     outputs.begins[row, 1 : length + 1].copy(),
                 ),
                 embedding=outputs.embedding[row].astype(np.float16),
-                asks=tuple(outputs.asks[name][row].copy() for name in self._asks),
+                asks=tuple(logits[row].copy() for logits in asks),
             )
             for row, length in enumerate(lengths)
         ]

@@ -5,8 +5,9 @@ The leader of a batch is in turn the job with the least left and the job that ha
 short and long ones the turns are strict: a short request waits for one batch of a long one, however many
 of these there are, and a long one gets every second batch however many short ones come. While short ones
 come, the batches of long ones are single windows; or they are left to the other lanes, where there are
-some, so that the first one is free for the short. Plain data, no threads and no clock; `batcher` does
-the locking.
+some, so that the first one is free for the short. A part of the queue is for short ones alone: long ones
+hold their place for long, and turns help nobody who is not let in. Plain data, no threads and no clock;
+`batcher` does the locking.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ SPECIALS = 2
 SMALL_BATCHES = 16
 """So many batches of a long request are small after a short one came in: others will soon follow."""
 SHARES = 4
-"""A long request counts for at most this part of the queue: it delays others by turns, not by length."""
+"""A long request counts for at most this part of the queue: it delays others by turns, not by length.
+All long ones together leave this part of it to short ones."""
 
 
 class Job:
@@ -44,7 +46,7 @@ class Job:
         self.readings: dict[WindowKey, WindowReading] = {}
         self.expected = len(windows)
         self.tokens = 0
-        self.charge = 0
+        self.admitted = 0
         self._pending: dict[int, list[tuple[WindowKey, Ints]]] = {}
         for key, ids in windows.items():
             width = bucket(len(ids))
@@ -94,6 +96,38 @@ class Batch:
         return {row.job for row in self.rows}
 
 
+class Room:
+    """What admitted jobs take of a queue until they are done, in tokens."""
+
+    def __init__(self, limit_tokens: int, long_tokens: int) -> None:
+        """long_tokens: a job of more is long."""
+        self._limit = limit_tokens
+        self._share = limit_tokens // SHARES
+        self._long_tokens = long_tokens
+        self._long = 0
+        self.held = 0
+        """A long job counted with its share."""
+
+    def admit(self, tokens: int) -> bool:
+        """Whether there is room for a job of so many tokens; if there is, it is taken."""
+        charge = min(tokens, self._share)
+        if self.held + charge > self._limit:
+            return False
+        if tokens > self._long_tokens and self._long + charge > self._limit - self._share:
+            return False
+        self._add(tokens, charge)
+        return True
+
+    def release(self, tokens: int) -> None:
+        """What `admit` took for as many."""
+        self._add(tokens, -min(tokens, self._share))
+
+    def _add(self, tokens: int, charge: int) -> None:
+        self.held += charge
+        if tokens > self._long_tokens:
+            self._long += charge
+
+
 class Schedule:
     """Jobs that wait, bounded by their tokens."""
 
@@ -105,7 +139,7 @@ class Schedule:
         lanes: int = 1,
     ) -> None:
         """sizes: how many windows of a width make a batch, ascending from 1. lanes: how many take batches."""
-        self._limit = limit_tokens
+        self._room = Room(limit_tokens, long_tokens)
         self._long_tokens = long_tokens
         self._sizes = sizes
         self._lanes = lanes
@@ -114,18 +148,19 @@ class Schedule:
         self._oldest_next = False
         self._long_before = False
         self._small = 0
-        self.held_tokens = 0
+
+    @property
+    def held_tokens(self) -> int:
         """Tokens of admitted jobs that are not finished, a long job counted with its share."""
+        return self._room.held
 
     def add(self, job: Job) -> None:
-        """Raises Overloaded when the queue is full."""
-        charge = min(job.tokens, self._limit // SHARES)
-        if self.held_tokens + charge > self._limit:
+        """Raises Overloaded when the queue is full, or its part for long jobs if this is one."""
+        if not self._room.admit(job.tokens):
             raise Overloaded("The router is overloaded; please retry shortly.", retry_after=1)
         if not self._is_long(job) and any(map(self._is_long, self._waiting)):
             self._small = SMALL_BATCHES
-        job.charge = charge
-        self.held_tokens += charge
+        job.admitted = job.tokens
         self._waiting[job] = None
         self._windows.update(job.left())
 
@@ -134,8 +169,8 @@ class Schedule:
         if job in self._waiting:
             del self._waiting[job]
             self._windows.subtract(job.left())
-        self.held_tokens -= job.charge
-        job.charge = 0
+        self._room.release(job.admitted)
+        job.admitted = 0
 
     def jobs(self) -> tuple[Job, ...]:
         return tuple(self._waiting)

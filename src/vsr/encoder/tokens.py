@@ -15,8 +15,10 @@ from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers import Encoding, Regex, Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import BertPreTokenizer, Split
+from tokenizers.pre_tokenizers import Sequence as InTurn
 
 from vsr.encoder.failures import EncoderFailed
 from vsr.encoder.wordpiece import Pieces, plain_wordpiece
@@ -30,9 +32,18 @@ SEARCH = 1_024
 """How far back a safe place to split is looked for before a word is split after all."""
 LONGEST_WORD = 100
 """WordPiece makes one [UNK] of a longer run of letters, in which anything could hide."""
+MOST_LETTERS = 3
+"""What a character may be to WordPiece: Korean syllables are taken apart before letters are counted."""
+STRANGERS = 65_536
+"""Characters that are remembered as read or blanked."""
+UNKNOWN = ("[UNK]", "<unk>")
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 PUNCTUATION = frozenset(string.punctuation)
+SYMBOLS = Regex(r"\p{S}")
+SPELLED_OUT = re.compile("[a-z]{12}|[A-Z]{12}")
+WORD = re.compile("[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{4,}")
+FEWEST_WORDS = 3
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
 
 WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
@@ -71,13 +82,25 @@ class TextTokenizer:
             raise BundleError(f"{path} is not a tokenizer: {type(error).__name__}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        # what a client writes is text, whatever it spells
+        self._tokenizer.encode_special_tokens = True
         self.cls, self.sep, self.pad = (self._special(token) for token in specials)
         unknown = self._tokenizer.token_to_id("[UNK]")
         self._unknown = -1 if unknown is None else int(unknown)
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._controls = {number for number, token in added.items() if token.special}
+        self._controls |= {self.cls, self.sep, self.pad}
+        self._controls -= {self._tokenizer.token_to_id(token) for token in UNKNOWN}
         self._plain = plain_wordpiece(path)
-        self._berts_words = isinstance(self._tokenizer.pre_tokenizer, BertPreTokenizer) and bool(
+        words = self._tokenizer.pre_tokenizer
+        self._berts_words = isinstance(words, BertPreTokenizer) and bool(
             getattr(self._tokenizer.normalizer, "handle_chinese_chars", False)
         )
+        self._blanks: _Blanks | None = None
+        if isinstance(words, BertPreTokenizer) and isinstance(self._tokenizer.model, WordPiece):
+            # else symbols would glue words together
+            self._tokenizer.pre_tokenizer = InTurn([Split(SYMBOLS, "isolated"), words])
+            self._blanks = _Blanks(self._is_stranger)
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
@@ -89,7 +112,7 @@ class TextTokenizer:
         while group := list(islice(chunks, AT_ONCE)):
             if stopped():
                 raise EncoderFailed("the request was given up")
-            texts = [text[start:end] for start, end in group]
+            texts = [self._legible(text[start:end]) for start, end in group]
             plain = [self._plain.encode(chunk) if self._plain else None for chunk in texts]
             rest = [chunk for chunk, pieces in zip(texts, plain, strict=True) if pieces is None]
             encodings = iter(self._encodings(rest) if rest else ())
@@ -111,15 +134,33 @@ class TextTokenizer:
         """Whether the vocabulary has the word whole, in lower case."""
         return self._tokenizer.token_to_id(word.lower()) is not None
 
+    def _legible(self, text: str) -> str:
+        """With a blank for every stranger, unless there is nothing else."""
+        if self._blanks is None or text.isascii():
+            return text
+        legible = text.translate(self._blanks)
+        return text if legible.isspace() else legible
+
+    def _is_stranger(self, character: str) -> bool:
+        """Whether the vocabulary has it neither alone nor in a word, so that WordPiece would give up on the
+        word it stands in. Rare Chinese characters and punctuation are words of their own, and stay."""
+        if character.isascii():
+            return False
+        probes = [f"a{character}a"] if _is_border(character) else [character, f"a{character}a"]
+        return any(encoding.ids == [self._unknown] for encoding in self._encodings(probes))
+
     def _parts(self, encoding: Encoding, text: str, shift: int) -> list[Tokens]:
         """Tokens of a chunk. Words given up on for their length alone are read in pieces."""
         tokens = self._tokens(encoding, text, shift)
-        lost = np.flatnonzero((tokens.ids == self._unknown) & (tokens.ends - tokens.starts > LONGEST_WORD))
+        least = LONGEST_WORD // MOST_LETTERS
+        lost = np.flatnonzero((tokens.ids == self._unknown) & (tokens.ends - tokens.starts > least))
         cuts: set[int] = set()
         for place in lost.tolist():
             start, end = int(tokens.starts[place]) - shift, int(tokens.ends[place]) - shift
-            if not _is_code(text[start:end]):
-                cuts |= {*range(start, end, LONGEST_WORD), end}
+            run = text[start:end]
+            size = LONGEST_WORD if run.isascii() else least
+            if len(run) > size and not self._is_code(run):
+                cuts |= {*range(start, end, size), end}
         if not cuts:
             return [tokens]
         borders = list(pairwise(sorted(cuts | {0, len(text)})))
@@ -135,16 +176,36 @@ class TextTokenizer:
 
     def _encodings(self, texts: Sequence[str]) -> Sequence[Encoding]:
         try:
-            return self._encoded(texts)
+            encodings = self._encoded(texts)
         except (TypeError, UnicodeEncodeError):
             # half of a surrogate pair: legal in JSON, but not a character
-            return self._encoded([SURROGATE.sub("\ufffd", text) for text in texts])
+            texts = [SURROGATE.sub("\ufffd", text) for text in texts]
+            encodings = self._encoded(texts)
+        return [self._as_text(encoding, text) for encoding, text in zip(encodings, texts, strict=True)]
+
+    def _as_text(self, encoding: Encoding, text: str) -> Encoding:
+        """Without control tokens: some vocabularies have them among the pieces of words. What spells one
+        loses its last character."""
+        if self._controls.isdisjoint(encoding.ids):
+            return encoding
+        covered = zip(encoding.ids, encoding.offsets, strict=True)
+        lasts = {end - 1 for number, (_, end) in covered if number in self._controls}
+        spoilt = "".join(" " if place in lasts else letter for place, letter in enumerate(text))
+        return self._encoded([spoilt])[0]
 
     def _encoded(self, texts: Sequence[str]) -> Sequence[Encoding]:
         # `encode` is quicker for one short text; `encode_batch` uses all cores and lets other threads run
         if len(texts) == 1:
             return [self._tokenizer.encode(texts[0], add_special_tokens=False)]
         return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+
+    def _is_code(self, run: str) -> bool:
+        """Hashes, keys, hexadecimal, base64: in pieces they look like nothing the heads were trained on. Text
+        with digits in it has long stretches of letters, or words."""
+        digits = sum(character.isdigit() for character in run)
+        if not run.isascii() or digits <= len(run) / 20 or SPELLED_OUT.search(run):
+            return False
+        return sum(map(self.knows, WORD.findall(run))) < FEWEST_WORDS
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
@@ -153,14 +214,23 @@ class TextTokenizer:
         return int(number)
 
 
+class _Blanks(dict[int, int]):
+    """For `str.translate`: every character as it is, or as a blank if it is a stranger, which is found out
+    when it is first met."""
+
+    def __init__(self, is_stranger: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._is_stranger = is_stranger
+
+    def __missing__(self, code: int) -> int:
+        if len(self) == STRANGERS:
+            self.clear()
+        self[code] = found = ord(" ") if self._is_stranger(chr(code)) else code
+        return found
+
+
 def is_cjk(character: str) -> bool:
     return CJK.match(character) is not None
-
-
-def _is_code(run: str) -> bool:
-    """Hashes, keys, hexadecimal, base64: in pieces they look like nothing the heads were trained on. What
-    they say, if they say something, is decoded elsewhere."""
-    return sum(character.isdigit() for character in run) > len(run) / 20
 
 
 def _tokens(encoding: Encoding, shift: int) -> Tokens:

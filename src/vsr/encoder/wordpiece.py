@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,16 +40,15 @@ class Pieces:
 
 
 class PlainWordPiece:
-    def __init__(self, vocabulary: Mapping[str, int], unknown: int, added: Iterable[str]) -> None:
+    def __init__(self, vocabulary: Mapping[str, int], unknown: int) -> None:
         self._whole = {piece: number for piece, number in vocabulary.items() if not piece.startswith("##")}
         self._rest = {piece[2:]: number for piece, number in vocabulary.items() if piece.startswith("##")}
         self._unknown = unknown
-        self._added = tuple(added)
         self._longest = max(map(len, vocabulary), default=0)
 
     def encode(self, text: str) -> Pieces | None:
         """None if the library must read it."""
-        if not _PLAIN.fullmatch(text) or ("[" in text and any(token in text for token in self._added)):
+        if not _PLAIN.fullmatch(text):
             return None
         lowered = text.lower()
         words = _WORD.findall(lowered)
@@ -98,7 +97,7 @@ class PlainWordPiece:
 
 
 def plain_wordpiece(path: Path) -> PlainWordPiece | None:
-    """For a `tokenizer.json`; None if it is no uncased BERT's."""
+    """For a `tokenizer.json`; None if it is no uncased BERT's. Control words such as [SEP] are text."""
     document = json.loads(path.read_text(encoding="utf-8"))
     model = document["model"]
     settled = (
@@ -108,7 +107,6 @@ def plain_wordpiece(path: Path) -> PlainWordPiece | None:
         and document.get("pre_tokenizer") == {"type": "BertPreTokenizer"}
         and model.get("unk_token") in model["vocab"]
     )
-    added = [token["content"] for token in document.get("added_tokens", ())]
-    if not settled or not all(token.startswith("[") for token in added):
+    if not settled or not all(token["special"] for token in document.get("added_tokens", ())):
         return None
-    return PlainWordPiece(model["vocab"], model["vocab"][model["unk_token"]], added)
+    return PlainWordPiece(model["vocab"], model["vocab"][model["unk_token"]])

@@ -3,15 +3,15 @@
 Codes (base64, hex, escapes, rot13), mirrored text, spaced-out letters, look-alike and invisible
 characters, and the marks of chat templates. A passage whose plain form says all that it says is judged by
 the prompt guard in that form alone: benign text is no attack for being disguised. Otherwise the disguised
-stretches are read besides the text as it stands, and can only add risk. Personal data is looked for in
-the text itself alone.
+stretches are read besides the text as it stands, and can only add risk. All of them are: what a way of
+writing disguises is hardly longer than the text it stands in. Personal data is looked for in the text
+itself alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from vsr.content import Content
 from vsr.facts import Passage, Readings
@@ -19,60 +19,51 @@ from vsr.signals.rewriting import LONGEST, apart, in_context, may_stand_for, rew
 from vsr.signals.unwrap import Knows
 from vsr.signals.ways import MARKUP, Way, suspected
 
-MAX_PARTS = 8
-MAX_CHARACTERS = LONGEST
-"""A request gets at most so many further readings of this length; what is left over is told as unread."""
-LEFT_OVER = "disguised text"
+MOST_ALONE = 8
+"""Stretches of a request that are read each on its own; those of a passage after them are read together."""
 CERTAIN = 0.95
 """The head takes role marks for a sign of an attack; in this it is believed only if it is this sure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disguised:
-    """What `passages[passage].text[start:end]` says to whoever sees through this kind of writing."""
+    """What a passage, or stretches of it, say to whoever sees through this kind of writing."""
 
     kind: str
     passage: int
-    start: int
-    end: int
     text: Content
 
 
 @dataclass(frozen=True, slots=True)
 class Undisguised:
     """instead: whole passages by their number, to be read in this form and no other. beside: stretches to
-    be read besides. complete: whether that is all there was."""
+    be read besides."""
 
     instead: Mapping[int, Disguised]
     beside: tuple[Disguised, ...]
-    complete: bool
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        return tuple(part.kind for part in (*self.instead.values(), *self.beside))
+        return tuple(dict.fromkeys(part.kind for part in (*self.instead.values(), *self.beside)))
 
 
 def undisguise(passages: Sequence[Passage], knows: Knows) -> Undisguised:
-    """Further readings of the passages in order, at most MAX_PARTS. knows: the encoder's vocabulary."""
+    """Further readings of the passages in order. knows: the encoder's vocabulary."""
     instead: dict[int, Disguised] = {}
     beside: list[Disguised] = []
-    complete = True
     for number, passage in enumerate(passages):
         text = passage.text.reveal()
         ways = suspected(text, knows)
-        left = MAX_PARTS - len(instead) - len(beside)
         plain = _plain_form(number, text, ways, knows) if ways else None
-        parts = [plain] if plain else list(islice(_stretches(number, text, ways, knows), left + 1))
-        cut = any(len(part.text) > MAX_CHARACTERS for part in parts)
-        complete = complete and len(parts) <= left and not cut
-        if plain and left:
+        if plain:
             instead[number] = plain
-        else:
-            short = (
-                replace(part, text=Content(part.text.reveal()[:MAX_CHARACTERS])) for part in parts[:left]
-            )
-            beside += short
-    return Undisguised(instead, tuple(beside), complete)
+            continue
+        parts = list(_stretches(number, text, ways, knows))
+        left = max(0, MOST_ALONE - len(beside))
+        beside += parts[:left]
+        if parts[left:]:
+            beside.append(_together(parts[left:]))
+    return Undisguised(instead, tuple(beside))
 
 
 def in_plain_form(passages: Sequence[Passage], found: Undisguised) -> list[Passage]:
@@ -111,10 +102,8 @@ def with_stretches(readings: Readings, parts: Sequence[Disguised], heard: Readin
 
 
 def told(readings: Readings, found: Undisguised) -> Readings:
-    """The same, saying what was read in another form and what was not."""
-    before = readings.coverage
-    unread = before.unread if found.complete else (*before.unread, LEFT_OVER)
-    return replace(readings, coverage=replace(before, disguises=found.kinds, unread=unread))
+    """The same, saying what was read in another form."""
+    return replace(readings, coverage=replace(readings.coverage, disguises=found.kinds))
 
 
 def _covering(readings: Readings, heard: Readings) -> Readings:
@@ -138,11 +127,18 @@ def _plain_form(number: int, text: str, ways: Sequence[Way], knows: Knows) -> Di
     if not may_stand_for(reading, rewritten(text, marks), knows):
         return None
     kind = ", ".join(kind for kind, of_way in found if of_way)
-    return Disguised(kind, number, 0, len(text), Content(reading))
+    return Disguised(kind, number, Content(reading))
 
 
 def _stretches(number: int, text: str, ways: Sequence[Way], knows: Knows) -> Iterator[Disguised]:
     for way in ways:
         spans = way.find(text, knows)
-        for start, end, reading in in_context(text, list(spans)) if way.words else spans:
-            yield Disguised(way.kind, number, start, end, Content(reading))
+        for _, _, reading in in_context(text, list(spans)) if way.words else spans:
+            yield Disguised(way.kind, number, Content(reading))
+
+
+def _together(parts: Sequence[Disguised]) -> Disguised:
+    """Stretches of one passage as one."""
+    kinds = ", ".join(dict.fromkeys(part.kind for part in parts))
+    reading = "\n".join(part.text.reveal() for part in parts)
+    return Disguised(kinds, parts[0].passage, Content(reading))

@@ -42,6 +42,9 @@ def read_exemplars(base: KnowledgeBase) -> dict[str, tuple[str, ...]]:
             exemplars = tuple(str(text) for text in label["exemplars"])
             if not exemplars:
                 raise ValueError("has a label without exemplars")
+            for index, text in enumerate(exemplars):
+                if not text.strip():
+                    raise ValueError(f"labels.{name}.exemplars[{index}] is blank")
             found[str(name)] = (*found.get(str(name), ()), *exemplars)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) and "JSON" not in type(error).__name__ else ""

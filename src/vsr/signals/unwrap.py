@@ -10,6 +10,7 @@ import base64
 import codecs
 import html
 import re
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ Knows = Callable[[str], bool]
 
 LEAST = 8
 """Shorter readings say too little to be an attack."""
-LONGEST = 16_384
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}(?![0-9A-Za-z])")
@@ -51,21 +51,37 @@ _MARKUP = re.compile(
     rf"|^#{{2,4}} ?(?:{_ROLES})s?:?[ ]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF])
+_INVISIBLE = dict.fromkeys(
+    [0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), *range(0x20DD, 0x20E5), 0xFEFF]
+)
+_ENCLOSED = {
+    first + place: letter
+    for first in (0x249C, 0x1F110, 0x1F150, 0x1F170, 0x1F1E6)
+    for place, letter in enumerate(string.ascii_lowercase)
+}
+"""Letters in parentheses, in dark circles and squares, and those that flags are written with: NFKC leaves
+them as they are, or in their parentheses."""
+_BARE = {**_INVISIBLE, **_ENCLOSED}
 _LOOKALIKES = str.maketrans(
-    "асеорхуіјѕԁһкмтвгпАСЕОРХУІЈЅНКМТВαεικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-    "aceopxyijsdhkmtbrnACEOPXYIJSHKMTBaeiknoptuxwABEZHIKMNOPTYX",
+    "асеорхуіјѕԁһкмтвгпАСЕОРХУІЈЅНКМТВαεικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ",
+    "aceopxyijsdhkmtbrnACEOPXYIJSHKMTBaeiknoptuxwABEZHIKMNOPTYXabcdefghijklmnopqrstuvwyz",
 )
-_ODD = re.compile(
-    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff21-\uff5a\u2460-\u24ff\u2100-\u214f\U0001d400-\U0001d7ff\u0370-\u052f]+"
+ODD = (
+    "\u00ad\u200b-\u200f\u2060-\u2064\u20dd-\u20e4\ufeff"  # nobody sees them, or they are drawn around others
+    "\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1dbf\u2071\u207f\u2090-\u209c\u2c7c\u2c7d"  # above and below
+    "\u0262\u026a\u0274\u0280\u028f\u0299\u029c\u029f\u1d00-\u1d2b\ua730\ua731\ua7af"  # small capitals
+    "\uff21-\uff5a\u2100-\u214f\U0001d400-\U0001d7ff"
+    "\u2460-\u24ff\U0001f110-\U0001f189\U0001f1e6-\U0001f1ff"  # enclosed
 )
+"""What stands for letters, or between them, as the inside of a class of a pattern."""
+_ODD = re.compile(f"[{ODD}\u0370-\u052f]+")
 
 
 def from_hex(text: str) -> Iterator[Found]:
     """Hexadecimal of 24 digits and more, in pairs that may stand apart."""
     for match in _HEX.finditer(text):
         digits = re.sub(r"[^0-9A-Fa-f]", "", match.group().removeprefix("0x"))
-        reading = _readable(bytes.fromhex(digits[: 2 * LONGEST]))
+        reading = _readable(bytes.fromhex(digits))
         if reading:
             yield match.start(), match.end(), reading
 
@@ -74,7 +90,6 @@ def from_base64(text: str) -> Iterator[Found]:
     """Base64 of 24 characters and more, in both alphabets, its lines joined."""
     for match in _BASE64.finditer(text):
         letters = re.sub(r"[\r\n=]", "", match.group()).replace("-", "+").replace("_", "/")
-        letters = letters[: 4 * LONGEST // 3 // 4 * 4]
         letters = letters[: len(letters) - (len(letters) % 4 == 1)]
         reading = _readable(base64.b64decode(letters + "=" * (-len(letters) % 4)))
         if reading:
@@ -84,7 +99,7 @@ def from_base64(text: str) -> Iterator[Found]:
 def escaped(text: str) -> Iterator[Found]:
     r"""Runs of `\x69`, `\u0069`, `%69` and `&#105;`."""
     for match in _ESCAPES.finditer(text):
-        reading = _said(_unescaped(match.group()[: 8 * LONGEST]))
+        reading = _said(_unescaped(match.group()))
         if reading:
             yield match.start(), match.end(), reading
 
@@ -92,10 +107,10 @@ def escaped(text: str) -> Iterator[Found]:
 def lettered(text: str) -> Iterator[Found]:
     """`i g n o r e`: letters that stand alone. The commonest gap separates letters, any other words."""
     for match in _SINGLES.finditer(text):
-        run = match.group()[:LONGEST]
+        run = match.group()
         (usual, _), *_ = Counter(_GAP.findall(run)).most_common(1)
         joined = _GAP.sub(lambda gap: "" if gap.group() == usual else " ", run)  # noqa: B023 - used at once
-        yield match.start(), match.start() + len(run), joined
+        yield match.start(), match.end(), joined
 
 
 def substituted(text: str, knows: Knows) -> Iterator[Found]:
@@ -118,8 +133,8 @@ def mirrored(text: str, knows: Knows) -> Iterator[Found]:
 
 
 def mixed(text: str) -> Iterator[Found]:
-    """Full-width, mathematical, enclosed and foreign look-alikes as the letters they look like; characters
-    that nobody sees left out."""
+    """Full-width, mathematical, small, raised, enclosed and foreign look-alikes as the letters they look
+    like; characters that nobody sees left out."""
     for match in _ODD.finditer(text):
         yield match.start(), match.end(), plain_letters(match.group())
 
@@ -133,15 +148,15 @@ def unmarked(text: str) -> Iterator[Found]:
 def smuggled(text: str) -> Iterator[Found]:
     """ASCII written in Unicode's invisible tag characters, which models read and people do not see."""
     for match in _TAGS.finditer(text):
-        yield match.start(), match.end(), "".join(chr(ord(c) - 0xE0000) for c in match.group()[:LONGEST])
+        yield match.start(), match.end(), "".join(chr(ord(c) - 0xE0000) for c in match.group())
 
 
 def _clauses(text: str, knows: Knows, turn: Callable[[str], str]) -> Iterator[Found]:
     for match in _CLAUSE.finditer(text):
-        clause = match.group()[:LONGEST]
+        clause = match.group()
         turned = turn(clause)
         if _known(turned, knows) >= _LANGUAGE and _known(clause, knows) <= _GIBBERISH:
-            yield match.start(), match.start() + len(clause), turned
+            yield match.start(), match.end(), turned
 
 
 def _known(clause: str, knows: Knows) -> float:
@@ -152,7 +167,7 @@ def _known(clause: str, knows: Knows) -> float:
 
 def plain_letters(text: str) -> str:
     """The text in the Latin letters that it looks like."""
-    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).translate(_LOOKALIKES)
+    return unicodedata.normalize("NFKC", text.translate(_BARE)).translate(_LOOKALIKES)
 
 
 def _unescaped(text: str) -> str:
@@ -166,12 +181,8 @@ def _unescaped(text: str) -> str:
 
 
 def _readable(data: bytes) -> str:
-    """The bytes as text, nothing if they are none."""
-    try:
-        return _said(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        # cut amid a character at the end, where the limit fell
-        return _said(data[: error.start].decode("utf-8")) if error.start > len(data) - 4 else ""
+    """The bytes as text, nothing if they are none. A few odd ones among them hide nothing."""
+    return _said(data.decode("utf-8", "replace"))
 
 
 def _said(text: str) -> str:

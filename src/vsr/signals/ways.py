@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vsr.signals.unwrap import (
+    ODD,
     Found,
     Knows,
     escaped,
@@ -104,9 +105,7 @@ _WORD = re.compile("[a-z]{3,}")
 _BEGINNING = 120
 """Characters that are looked at word by word."""
 
-_ODD = re.compile(
-    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff21-\uff5a\u2460-\u24ff\u2100-\u214f\U0001d400-\U0001d7ff]"
-)
+_ODD = re.compile(f"[{ODD}]")
 _FOREIGN = re.compile("[\u0370-\u052f]")
 _MIXED = re.compile("[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 _TAG = re.compile("[\U000e0020-\U000e007e]")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.encoder.imported.tiny_model import read_manifest, write_manifest, write_model
 from vsr.encoder.classifiers import Embedder, SpanFinder, TextClassifier
-from vsr.encoder.failures import EncoderTimeout
+from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.encoder.imported.manifest import Kind
 from vsr.encoder.imported.model import (
     ImportedClassifier,
@@ -92,6 +92,14 @@ async def test_a_call_ends_at_its_deadline(tmp_path: Path) -> None:
         assert isinstance(model, ImportedClassifier)
         with pytest.raises(EncoderTimeout, match="model domain did not finish"):
             await model.classify(["word"], deadline=asyncio.get_running_loop().time() - 1)
+
+
+async def test_numbers_that_are_none_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, "jailbreak") as model:
+        assert isinstance(model, ImportedClassifier)
+        monkeypatch.setattr(model._turns, "_run", lambda windows: [np.full(2, np.nan, np.float32)])
+        with pytest.raises(EncoderFailed, match="not finite"):
+            await model.classify(["word"], deadline=None)
 
 
 @pytest.mark.parametrize(

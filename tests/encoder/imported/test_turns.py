@@ -63,16 +63,20 @@ async def test_a_short_text_waits_for_a_batch_of_a_long_one_and_not_for_all() ->
     await turns.aclose()
 
 
-async def test_a_full_queue_refuses_and_a_long_text_alone_is_read() -> None:
+async def test_long_texts_fill_three_quarters_of_the_queue_and_a_short_one_the_rest() -> None:
     graph = Graph()
     turns = Turns("model", graph, queue_tokens=128)
-    waiting = [asyncio.create_task(turns.read(windows(n, 100))) for n in range(4)]
+    waiting = [asyncio.create_task(turns.read(windows(n, 100))) for n in range(3)]
     await asyncio.to_thread(graph.entered.wait, 30)
+    with pytest.raises(Overloaded):
+        await turns.read(windows(9, 100))
+    waiting.append(asyncio.create_task(turns.read(windows(9, 1))))
+    await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         await turns.read(windows(9, 1))
     graph.gate.set()
     await asyncio.gather(*waiting)
-    assert len(await turns.read(windows(9, 1))) == 1
+    assert len(await turns.read(windows(9, 100))) == 100
     await turns.aclose()
 
 

@@ -87,6 +87,39 @@ async def test_what_is_no_answer_is_told_without_its_content(response: Any, comp
     assert "secret" not in str(caught.value)
 
 
+def chat(said: str) -> dict[str, Any]:
+    return {"choices": [{"message": {"content": said}}]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(status=400),
+        lambda: web.Response(status=413),
+        lambda: chat("banana"),
+        lambda: chat('{"unsafe": 1' + "0" * 400 + ', "safe": 0.5}'),
+    ],
+)
+async def test_what_one_text_can_cause_does_not_take_the_service_away_from_others(answer: Any) -> None:
+    def answered(body: dict[str, Any]) -> Any:
+        return answer() if body["messages"][-1]["content"] == "odd" else chat("safe")
+
+    async with calling(answered, failures=1) as (_, client):
+        scorer = ChatScorer(client, LABELS, model="m")
+        with pytest.raises(EncoderFailed):
+            await scorer.classify(["odd"], deadline=None)
+        (scores,) = await scorer.classify(["plain"], deadline=None)
+    assert scores["safe"] > scores["unsafe"]
+
+
+@pytest.mark.parametrize("status", [302, 401, 404, 429, 500])
+async def test_a_status_of_the_services_own_trouble_is_a_failure(status: int) -> None:
+    async with calling(lambda _: web.Response(status=status), failures=1) as (_, client):
+        for complaint in (f"status {status}", "left alone"):
+            with pytest.raises(EncoderFailed, match=complaint):
+                await HTTPClassifier(client, LABELS).classify(["text"], deadline=None)
+
+
 async def test_a_server_that_hangs_does_not_hold_the_request() -> None:
     async def never(_: dict[str, Any]) -> None:
         await asyncio.Event().wait()

@@ -6,7 +6,7 @@ import pytest
 
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.encoder.remote import mcp
-from vsr.encoder.remote.limits import Guarded, Limits, Nonsense
+from vsr.encoder.remote.limits import Broken, Guarded, Limits, Nonsense
 from vsr.errors import Overloaded
 
 
@@ -95,13 +95,43 @@ async def test_a_long_list_is_called_in_parts() -> None:
     assert await guarded.each(range(7), one) == [0, 2, 4, 6, 8, 10, 12]
 
 
-async def test_an_answer_of_no_use_counts_as_a_failure() -> None:
+async def test_an_answer_of_a_broken_service_counts_as_a_failure_and_nonsense_does_not() -> None:
     async def nonsense() -> None:
-        raise Nonsense("it answered with status 500")
+        raise Nonsense("its answer names none of the labels")
+
+    async def broken() -> None:
+        raise Broken("it answered with status 500")
 
     guarded = Guarded("a guard", Limits(failures=1))
-    with pytest.raises(EncoderFailed, match="a guard: it answered with status 500"):
+    with pytest.raises(EncoderFailed, match="a guard: its answer names none of the labels"):
         await guarded.call(nonsense, None)
+    assert await guarded.call(works, None) == "fine"
+    with pytest.raises(EncoderFailed, match="a guard: it answered with status 500"):
+        await guarded.call(broken, None)
+    with pytest.raises(EncoderFailed, match="left alone"):
+        await guarded.call(works, None)
+
+
+async def test_a_deadline_that_is_spent_and_a_wait_for_a_turn_are_no_failures_of_the_service() -> None:
+    now = asyncio.get_running_loop().time
+    guarded = Guarded("a guard", Limits(concurrency=1, failures=1))
+    with pytest.raises(EncoderTimeout):
+        await guarded.call(works, now())
+    running = asyncio.create_task(guarded.call(hangs, None))
+    await asyncio.sleep(0)
+    with pytest.raises(EncoderTimeout):
+        await guarded.call(works, now() + 0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert await guarded.call(works, None) == "fine"
+
+
+@pytest.mark.parametrize("left", [None, 0.3])
+async def test_a_service_that_is_silent_for_most_of_its_limit_has_failed(left: float | None) -> None:
+    deadline = None if left is None else asyncio.get_running_loop().time() + left
+    guarded = Guarded("a guard", Limits(timeout=0.0 if left is None else 0.4, failures=1))
+    with pytest.raises(EncoderTimeout):
+        await guarded.call(hangs, deadline)
     with pytest.raises(EncoderFailed, match="left alone"):
         await guarded.call(works, None)
 

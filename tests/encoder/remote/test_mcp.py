@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ pytest.importorskip("mcp.server.mcpserver")
 from tests.encoder.remote.mcp_server import CATEGORIES, server
 from vsr.encoder.classifiers import TextClassifier
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
+from vsr.encoder.remote import mcp
 from vsr.encoder.remote.limits import Limits
 from vsr.encoder.remote.mcp import MCPClassifier, Stdio
 
@@ -76,6 +79,42 @@ async def test_a_server_that_died_is_started_again_by_the_next_call() -> None:
     finally:
         await classifier.aclose()
     assert answer["math"] == pytest.approx(0.8)
+
+
+async def test_calls_that_meet_a_broken_connection_share_one_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Connection] = []
+
+    class Connection:
+        def __init__(self, server: object) -> None:
+            self.broken = self.closed = False
+            made.append(self)
+
+        def give_up(self) -> None:
+            self.broken = True
+
+        async def client(self) -> Connection:
+            return self
+
+        async def call_tool(self, name: str, arguments: object) -> Any:
+            await asyncio.sleep(0)
+            if self is made[0]:
+                raise OSError
+            answer = {"class": "math", "confidence": 0.8}
+            return SimpleNamespace(is_error=False, structured_content=answer, content=[])
+
+        async def aclose(self) -> None:
+            await asyncio.sleep(0)
+            self.closed = True
+
+    monkeypatch.setattr(mcp, "_Connection", Connection)
+    classifier = MCPClassifier("classes", "http://127.0.0.1:9", "classify_text", Limits(failures=100))
+    classifier._labels = ("math", "other")
+    for result in (EncoderFailed, dict):
+        calls = (classifier.classify(["text"], deadline=None) for _ in range(8))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(one[0] if isinstance(one, list) else one, result) for one in answers)
+    await classifier.aclose()
+    assert [one.closed for one in made] == [True, True]
 
 
 async def test_a_server_without_the_tool_is_refused() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.encoder.backend import Floats
-from vsr.encoder.failures import EncoderTimeout
+from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.encoder.heads import softmax
 from vsr.encoder.imported.folder import ImportedFolder, load_folder
 from vsr.encoder.imported.golden import check_golden
@@ -73,6 +73,9 @@ class ImportedModel:
                 timeout.reschedule(asyncio.get_running_loop().time() + seconds)
             plans = [self._windows(number, part, whole) for number, part in enumerate(tokens)]
             answers = await self._turns.read([window.ids for plan in plans for window in plan])
+        if not all(np.isfinite(answer).all() for answer in answers):
+            # a risk that is not a number is over no threshold, and would pass for harmless
+            raise EncoderFailed(f"model {self.name} failed: its answer is not finite")
         reads, start = [], 0
         for part, plan in zip(tokens, plans, strict=True):
             reads.append(_Read(part, plan, tuple(answers[start : start + len(plan)])))

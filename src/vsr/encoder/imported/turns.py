@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from vsr.encoder.backend import Floats
 from vsr.encoder.failures import EncoderFailed
-from vsr.encoder.schedule import padded
+from vsr.encoder.schedule import Room, padded
 from vsr.encoder.tokens import Ints
 from vsr.errors import Overloaded
 
@@ -23,8 +23,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE_TOKENS = 65_536
 BATCH_TOKENS = 1_024
-SHARES = 4
-"""A long request counts for at most this part of the queue, as in `vsr.encoder.schedule`."""
+"""A request with more is long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +37,8 @@ class _Job:
     def take(self, width: int, room: int) -> list[int]:
         """Up to `room` of its windows of this padded width."""
         taken = [index for index in self.waiting if padded(len(self.windows[index])) == width][:room]
-        self.waiting = [index for index in self.waiting if index not in set(taken)]
+        gone = set(taken)
+        self.waiting = [index for index in self.waiting if index not in gone]
         return taken
 
 
@@ -50,8 +50,7 @@ class Turns:
     ) -> None:
         self._name = name
         self._run = run
-        self._limit = queue_tokens
-        self._held = 0
+        self._room = Room(queue_tokens, BATCH_TOKENS)
         self._jobs: list[_Job] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"vsr-model-{name}")
         self._pump: asyncio.Task[None] | None = None
@@ -63,21 +62,20 @@ class Turns:
             raise EncoderFailed(f"model {self._name} is closed")
         if not windows:
             return []
-        charge = min(sum(padded(len(window)) for window in windows), self._limit // SHARES)
-        if self._held + charge > self._limit:
+        tokens = sum(padded(len(window)) for window in windows)
+        if not self._room.admit(tokens):
             raise Overloaded(f"The model {self._name} is overloaded; please retry shortly.", retry_after=1)
         loop = asyncio.get_running_loop()
         job = _Job(
             windows, loop.create_future(), list(range(len(windows))), [None] * len(windows), len(windows)
         )
-        self._held += charge
         self._jobs.append(job)
         if self._pump is None or self._pump.done():
             self._pump = loop.create_task(self._serve())
         try:
             return await job.future
         finally:
-            self._held -= charge
+            self._room.release(tokens)
             if job in self._jobs:
                 self._jobs.remove(job)
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vsr.encoder.classifiers import TextClassifier
 from vsr.encoder.failures import EncoderFailed
@@ -17,11 +21,15 @@ from vsr.encoder.remote.classify import Dialect
 from vsr.encoder.remote.http import HTTPService
 from vsr.encoder.remote.limits import Nonsense
 
-PART: Final = 6_000
-"""Characters of a part: about what guards of 2,048 tokens take."""
-OVERLAP: Final = 500
+PART: Final = 1_500
+"""Tokens of a part, by an estimate that leaves guards of 2,048 tokens some room."""
+OVERLAP: Final = 125
+LETTERS: Final = 4
+"""In a token; no character takes less of one."""
 MOST_PARTS: Final = 64
 _REMEMBERED: Final = 4_096
+_BYTES_BEGIN: Final = np.array([0x80, 0x800, 0x10000], dtype=np.uint32)
+"""The first characters that take two, three and four bytes in UTF-8."""
 
 CHAT_LABELS: Final = ("unsafe", "controversial", "safe")
 """What a chat model may answer; all but the last count."""
@@ -117,14 +125,16 @@ class RemoteGuard:
 
     async def risk(self, texts: Sequence[str], *, deadline: float | None) -> tuple[float, int]:
         """Of the riskiest part, and the number of parts. Raises EncoderTimeout, EncoderFailed, Overloaded."""
-        parts = {_digest(part): part for text in texts for part in split(text)}
-        if len(parts) > MOST_PARTS:
-            raise EncoderFailed(f"{self.name} reads {MOST_PARTS} parts of {PART} characters at most")
-        new = {key: part for key, part in parts.items() if key not in self._known}
+        parts: dict[bytes, str] = {}
+        for part in chain.from_iterable(map(split, texts)):
+            parts[_digest(part)] = part
+            if len(parts) > MOST_PARTS:
+                raise EncoderFailed(f"{self.name} reads {MOST_PARTS} parts of {PART} tokens at most")
+        # looked up before the call, since other requests may push them out meanwhile
+        known = {key: self._known[key] for key in parts if key in self._known}
+        new = {key: part for key, part in parts.items() if key not in known}
         answers = await self._judge.risks(list(new.values()), deadline=deadline) if new else []
-        risks = {key: self._known[key] for key in parts if key not in new} | dict(
-            zip(new, answers, strict=True)
-        )
+        risks = known | dict(zip(new, answers, strict=True))
         for key, risk in risks.items():
             self._known[key] = risk
             self._known.move_to_end(key)
@@ -133,12 +143,28 @@ class RemoteGuard:
         return max(risks.values(), default=0.0), len(parts)
 
 
-def split(text: str) -> list[str]:
+def split(text: str) -> Iterator[str]:
     """Parts that overlap, so that nothing short is cut by all of them. Nothing of a text without words."""
     if not text.strip():
-        return []
-    step = PART - OVERLAP
-    return [text[start : start + PART] for start in range(0, max(1, len(text) - OVERLAP), step)]
+        return
+    start = end = 0
+    while end < len(text):
+        ahead = text[start : start + LETTERS * PART]
+        taken = _tokens(ahead)
+        size = int(np.searchsorted(taken, PART, side="right"))
+        yield ahead[:size]
+        end = start + size
+        # the next part begins where so many tokens of this one are left
+        start += int(np.searchsorted(taken, taken[size - 1] - OVERLAP)) + 1
+
+
+def _tokens(text: str) -> NDArray[np.float64]:
+    """About how many there are up to each character, as `signals.context` estimates them: a token has
+    LETTERS ASCII characters, or is one Chinese one; others are in between by their bytes in UTF-8."""
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    eighths = 2 + 3 * np.searchsorted(_BYTES_BEGIN, characters, side="right")
+    taken: NDArray[np.float64] = eighths.cumsum() / 8
+    return taken
 
 
 def _digest(text: str) -> bytes:

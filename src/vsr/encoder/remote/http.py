@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from vsr.encoder.remote.limits import Guarded, Limits, Nonsense
+from vsr.encoder.remote.limits import Broken, Guarded, Limits, Nonsense
 
 T = TypeVar("T")
 DEFAULT = Limits()
+_OF_THE_SERVICE: Final = frozenset({401, 403, 404, 408, 429})
+"""Statuses of a client's error that are not about what was sent, such as a text that is too long."""
 
 
 class HTTPService:
@@ -40,7 +42,13 @@ class HTTPService:
         Overloaded, EncoderTimeout, EncoderFailed."""
 
         async def work() -> T:
-            return read(await self._post(path, body))
+            answer = await self._post(path, body)
+            try:
+                return read(answer)
+            except Nonsense:
+                raise
+            except Exception as error:  # noqa: BLE001 - what a model writes may break what reads it
+                raise Nonsense(f"its answer cannot be read: {type(error).__name__}") from None
 
         return await self.guarded.call(work, deadline)
 
@@ -51,7 +59,9 @@ class HTTPService:
         url = f"{self._url}/{path}"
         async with self._session.post(url, json=body, allow_redirects=False) as response:
             if response.status != 200:
-                raise Nonsense(f"it answered with status {response.status}")
+                refused = 400 <= response.status < 500 and response.status not in _OF_THE_SERVICE
+                kind = Nonsense if refused else Broken
+                raise kind(f"it answered with status {response.status}")
             limit = self.guarded.limits.answer_bytes
             answer = bytearray()
             async for part in response.content.iter_any():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.errors import Overloaded
@@ -21,12 +22,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Item = TypeVar("Item")
 
+LONG_SILENCE: Final = 2.5
+"""Seconds without an answer that tell against a service, even if its own limit is far longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """timeout: seconds of one call. concurrency: calls at once; waiting: calls that may wait for their
-    turn. answer_bytes: of one answer. After `failures` in a row the service is left alone for `pause`
-    seconds; one failure more afterwards, and it is again."""
+    """timeout: seconds of one call, and of the wait for its turn. concurrency: calls at once; waiting: calls
+    that may wait for their turn. answer_bytes: of one answer. After `failures` in a row the service is left
+    alone for `pause` seconds; one failure more afterwards, and it is again."""
 
     timeout: float = 5.0
     concurrency: int = 8
@@ -37,7 +41,12 @@ class Limits:
 
 
 class Nonsense(Exception):
-    """An answer that cannot be used. The message is ours, never a part of the answer."""
+    """An answer that cannot be used. The message is ours, never a part of the answer. It is no failure of
+    the service: a text may have talked a model into it, and would take the service away from all others."""
+
+
+class Broken(Nonsense):
+    """An answer that tells of the service's own trouble, whatever it was asked."""
 
 
 class Guarded:
@@ -74,15 +83,25 @@ class Guarded:
         return answers
 
     async def _limited(self, work: Callable[[], Awaitable[T]], deadline: float | None) -> T:
-        own = asyncio.get_running_loop().time() + self.limits.timeout
+        clock, timeout = asyncio.get_running_loop().time, self.limits.timeout
+        latest = math.inf if deadline is None else deadline
+        if latest <= clock():
+            raise EncoderTimeout(f"{self.name} was not asked in time")
+        begun = math.inf
         try:
-            async with asyncio.timeout_at(own if deadline is None else min(own, deadline)), self._turns:
+            async with asyncio.timeout_at(min(clock() + timeout, latest)) as limit, self._turns:
+                begun = clock()
+                limit.reschedule(min(begun + timeout, latest))
                 answer = await work()
         except TimeoutError:
-            self._failed("no answer in time")
+            # a request that came late, or waited for the calls of others, says nothing about the service. Its
+            # whole limit is not asked for: deadlines of requests are often as long and begin a little earlier
+            if clock() - begun >= min(timeout / 2, LONG_SILENCE):
+                self._failed("no answer in time")
             raise EncoderTimeout(f"{self.name} did not answer in time") from None
         except Nonsense as error:
-            self._failed(str(error))
+            if isinstance(error, Broken):
+                self._failed(str(error))
             raise EncoderFailed(f"{self.name}: {error}") from None
         except Exception as error:  # noqa: BLE001 - whatever a client library raises, its message may quote
             self._failed(type(error).__name__)

@@ -84,12 +84,12 @@ class MCPClassifier:
         return await self._guarded.each(texts, one)
 
     async def aclose(self) -> None:
-        if self._connection is not None:
-            await self._connection.aclose()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
 
     async def _introduce(self) -> None:
-        client = await self._client()
+        client = await (await self._connected()).client()
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         missing = [name for name in (CATEGORIES, self._tool) if name not in tools]
         if missing:
@@ -100,7 +100,8 @@ class MCPClassifier:
         self._labels = _categories(self._document(await client.call_tool(CATEGORIES, {})))
 
     async def _classify(self, text: str) -> Mapping[str, float]:
-        client = await self._client()
+        connection = await self._connected()
+        client = await connection.client()
         arguments: dict[str, Any] = {"text": text}
         if self._wants_probabilities:
             arguments["with_probabilities"] = True
@@ -108,20 +109,25 @@ class MCPClassifier:
             result = await client.call_tool(self._tool, arguments)
         except BaseException as error:
             # an error may mean that the server is gone, and so may silence, time after time: the next
-            # call connects anew
+            # call connects anew, unless another has
             self._unanswered += 1
             silent = isinstance(error, asyncio.CancelledError)
-            if self._connection and (not silent or self._unanswered >= self._guarded.limits.failures):
-                self._connection.give_up()
+            if not silent or self._unanswered >= self._guarded.limits.failures:
+                connection.give_up()
             raise
         self._unanswered = 0
         return _answer(self._document(result), self._labels)
 
-    async def _client(self) -> Client:
-        if self._connection is None or self._connection.broken:
-            await self.aclose()
-            self._connection = _Connection(self._server)
-        return await self._connection.client()
+    async def _connected(self) -> _Connection:
+        """The connection of all calls, made anew if it broke."""
+        before = self._connection
+        if before is not None and not before.broken:
+            return before
+        # put in its place before the old one is closed: calls that come meanwhile share it
+        self._connection = connection = _Connection(self._server)
+        if before is not None:
+            await before.aclose()
+        return connection
 
     def _document(self, result: Any) -> Mapping[str, Any]:
         """The JSON object in a tool's answer, structured or as text."""
