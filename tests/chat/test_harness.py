@@ -80,3 +80,16 @@ def test_masking_finds_its_place_in_a_string_that_was_cut() -> None:
 
 def test_many_blocks_end_in_time() -> None:
     assert read(user("<system-reminder></system-reminder>" * 100_000 + "hi")).ask
+
+
+@pytest.mark.parametrize("text", ["{}ask", "ask{}", "{}ask{}"])
+def test_a_million_blocks_are_read_once_and_none_is_left_in_the_ask(text: str) -> None:
+    blocks = "<turn_aborted></turn_aborted>" * 200_000  # read anew for each block, this takes minutes
+    reading = read(user(text.replace("{}", blocks)))
+    assert ask(reading) == ["ask"]
+
+
+def test_blanks_around_blocks_do_not_hide_them() -> None:
+    blanks = " \n" * 1000
+    assert ask(read(user(f"{blanks}{REMINDER}{blanks}ask{blanks}{REMINDER}{blanks}"))) == ["ask"]
+    assert ask(read(user(REMINDER + blanks + SUMMARY), user("next"))) == ["next"]

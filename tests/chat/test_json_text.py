@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,19 @@ def test_a_number_that_two_spans_touch_is_replaced_once() -> None:
 
 def test_an_escape_is_not_torn_apart() -> None:
     assert within_scalars('["\\u5f20x"]', [(4, 8, "X")]) == [(2, 8, "X")]
+
+
+def test_escapes_between_spans_are_told_from_those_that_spans_begin_and_end_in() -> None:
+    text = r'["\n\n\u5f20x\n"]'
+    spans = [(3, 4, "X"), (5, 9, "Y"), (13, 14, "Z")]
+    assert within_scalars(text, spans) == [(2, 4, "X"), (4, 12, "Y"), (13, 15, "Z")]
+
+
+@pytest.mark.timeout(10)  # walking the escapes again for every span would take minutes
+def test_many_spans_among_many_escapes_are_quickly_cut() -> None:
+    text = '["' + r"a@b.co\n" * 30_000 + '"]'
+    spans = [(start, start + 6, "X") for start in range(2, len(text) - 2, 8)]
+    assert within_scalars(text, spans) == spans
 
 
 @settings(deadline=None)

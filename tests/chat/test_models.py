@@ -33,6 +33,13 @@ def test_the_automatic_names_are_listed() -> None:
     }
 
 
+def test_an_entrypoint_is_listed_with_the_recipe_that_it_asks() -> None:
+    policy = dataclasses.replace(POLICY, auto_names=("auto", "private"), entrypoints={"private": "local"})
+    routing = {item["id"]: item["routing"] for item in models_list(policy, 1)["data"]}
+    assert (routing["private"]["recipe"], routing["private"]["default_route"]) == ("local", False)
+    assert (routing["auto"]["recipe"], routing["auto"]["default_route"]) == ("default", True)
+
+
 def test_configured_models_and_their_loras_are_listed_if_asked_to() -> None:
     assert ids(OPEN) == ["auto", "MoM", "math", "math-lora"]
     item = model_item(OPEN, "math", 1)
@@ -40,6 +47,9 @@ def test_configured_models_and_their_loras_are_listed_if_asked_to() -> None:
     assert item["routing"]["resolution"] == "passthrough"
     assert item["routing"]["default_route"]
     assert not model_item(OPEN, "math-lora", 1)["routing"]["default_route"]
+    tuned = dataclasses.replace(OPEN, default_lora="math-lora")
+    defaults = {item["id"] for item in models_list(tuned, 1)["data"] if item["routing"]["default_route"]}
+    assert defaults == {"auto", "MoM", "math-lora"}
 
 
 @pytest.mark.parametrize("name", ["math", "nobody", ""])

@@ -187,6 +187,7 @@ def test_a_plain_answer_that_is_no_completion_is_a_bad_backend(body: bytes) -> N
         ({"prompt_tokens": 3, "completion_tokens": 4}, Usage(3, 4, 7)),
         ({"prompt_tokens": -3, "completion_tokens": True, "total_tokens": "x"}, Usage()),
         ({"prompt_tokens_details": {"cached_tokens": None}}, Usage()),
+        ({"prompt_tokens": 10**400, "completion_tokens": 4}, Usage(0, 4, 4)),
     ],
 )
 def test_odd_usage_counts_as_far_as_it_makes_sense(usage: object, counted: Usage | None) -> None:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tests.doors.wire import Wire, request
 from vsr.doors.http_protocol import BoundedHttp
 from vsr.doors.server import HttpServer
-from vsr.errors import ConfigError
+from vsr.errors import StartError
 
 
 class Application:
@@ -44,7 +44,7 @@ async def server(application: Application) -> AsyncIterator[tuple[HttpServer, in
 
 async def test_a_port_in_use_is_one_clear_sentence(server: tuple[HttpServer, int]) -> None:
     _, port = server
-    with pytest.raises(ConfigError, match=f"Cannot listen on 127.0.0.1:{port}: Address already in use. Stop"):
+    with pytest.raises(StartError, match=f"Cannot listen on 127.0.0.1:{port}: Address already in use. Stop"):
         await HttpServer(Application(), "127.0.0.1", port).start()
 
 
@@ -195,3 +195,48 @@ async def test_a_body_does_not_count_towards_the_head_that_follows_it(
         assert (await wire.reply()).status == 200
         await wire.send(second[10:])
         assert (await wire.reply()).status == 200
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
+
+
+async def test_trailers_are_no_headers(server: tuple[HttpServer, int], application: Application) -> None:
+    application.gate.clear()
+    async with Wire(server[1]) as wire:
+        await wire.send(CHUNKED + b"x-authz-user-groups: admin\r\n\r\n")
+        await application.entered.wait()
+        application.gate.set()
+        assert (await wire.reply()).status == 200
+    assert [name for name, _ in application.scopes[0]["headers"]] == [b"host", b"transfer-encoding"]
+
+
+@pytest.mark.parametrize("endless", [b"x-a: b\r\n" * 1000, b"x" * 8000])
+async def test_trailers_without_end_close_the_connection(
+    server: tuple[HttpServer, int], monkeypatch: pytest.MonkeyPatch, endless: bytes
+) -> None:
+    monkeypatch.setattr(BoundedHttp, "max_head", 4000)
+    async with Wire(server[1]) as wire:
+        await wire.send(CHUNKED)
+        assert (await wire.reply()).status == 200
+        await wire.send(endless)
+        assert (await wire.reply()).status == 431
+        assert await wire.closed() == b""
+
+
+async def test_a_body_that_goes_on_after_the_answer_has_a_deadline(
+    server: tuple[HttpServer, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedHttp, "head_timeout", 0.02)
+    async with Wire(server[1]) as wire:
+        await wire.send(CHUNKED)
+        assert (await wire.reply()).status == 200
+        assert await wire.closed() == b""
+
+
+async def test_requests_ahead_of_their_answers_are_bounded(
+    server: tuple[HttpServer, int], application: Application
+) -> None:
+    application.gate.clear()
+    async with Wire(server[1]) as wire:
+        await wire.send(request("GET", "/") * (BoundedHttp.max_ahead + 2))
+        assert await wire.closed() == b""

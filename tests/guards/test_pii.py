@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from vsr.chat.passages import join
 from vsr.config.policy import PiiGuard
 from vsr.content import Content
 from vsr.facts import Entity, Facts, Leaf, Passage, Readings
@@ -69,6 +70,15 @@ def test_data_that_cannot_be_replaced_is_refused_instead_of_masked() -> None:
     for leaves in ((Leaf(0, len(TEXT), ()),), ()):
         stuck = replace(FACTS, passages=(replace(PASSAGE, leaves=leaves),))
         assert assess_pii(stuck, GUARD, only(action="mask")).finding.state == "violating"
+
+
+@pytest.mark.timeout(10)  # walking the strings again for every entity would take minutes
+def test_many_strings_with_personal_data_are_quickly_found_replaceable() -> None:
+    passage = join("user", [(("messages", 0, "content", index), "a@b.co", 0) for index in range(30_000)])
+    assert passage is not None
+    found = tuple(replace(MAIL, start=leaf.start, end=leaf.end) for leaf in passage.leaves)
+    facts = replace(FACTS, passages=(passage,), entities=found)
+    assert assess_pii(facts, GUARD, only(action="mask")).mask == found
 
 
 def test_shadow_mode_neither_refuses_nor_masks() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from vsr.chat.json_text import Span, is_json, within_scalars
@@ -82,14 +81,11 @@ def replace_spans(
     values: dict[BodyPath, str | int | float] = {}
     # By falling score, so that of two overlapping spans the first one met names the union.
     for entity in sorted(entities, key=lambda entity: -entity.score):
-        passage = passages[entity.passage]
-        for leaf in _touched(passage, entity):
+        for leaf, start, end in touched(passages[entity.passage], entity):
             if not leaf.path:
                 raise Refused("personal data stands in a field name, where it cannot be masked")
             if leaf.path not in values:
                 values[leaf.path] = _value_at(body, leaf.path)
-            start = max(entity.start, leaf.start) - leaf.start + leaf.offset
-            end = min(entity.end, leaf.end) - leaf.start + leaf.offset
             spans.setdefault(leaf.path, []).append((start, end, placeholder(entity)))
     return set_paths(body, [(path, _replaced(values[path], found)) for path, found in spans.items()])
 
@@ -102,12 +98,14 @@ def _value_at(body: Mapping[str, Any], path: BodyPath) -> str | int | float:
     return value
 
 
-def _touched(passage: Passage, entity: Entity) -> Iterator[Leaf]:
-    first = bisect_right(passage.leaves, entity.start, key=lambda leaf: leaf.end)
-    for leaf in islice(passage.leaves, first, None):
-        if leaf.start >= entity.end:
-            return
-        yield leaf
+def touched(passage: Passage, entity: Entity) -> Iterator[tuple[Leaf, int, int]]:
+    """The strings of the body that an entity of `passage` stands in, and from where to where in each."""
+    leaves = passage.leaves
+    place = bisect_right(leaves, entity.start, key=lambda leaf: leaf.end)
+    while place < len(leaves) and (leaf := leaves[place]).start < entity.end:
+        shift = leaf.offset - leaf.start
+        yield leaf, max(entity.start, leaf.start) + shift, min(entity.end, leaf.end) + shift
+        place += 1
 
 
 def _replaced(value: str | int | float, spans: list[Span]) -> str:

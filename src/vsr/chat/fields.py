@@ -100,8 +100,29 @@ _STRUCTURE = frozenset(_STRUCTURE_WORDS.split())
 """Keys of JSON Schema and of the chat format itself. Every other key below the top level is read:
 names of parameters and of document fields are part of a prompt."""
 
-_ID_FIELDS = frozenset({"id", "call_id", "tool_call_id", "file_id", "uuid"})
+NAMES = frozenset(
+    {*_STRUCTURE, *CONTROL_FIELDS, *OPTION_OBJECTS, *LISTS_OF_TEXTS, "messages", "stream", "tool_choice"}
+)
+"""What a body's own objects may call their fields, as far as we or a back end act on them."""
+
+_ID_PATHS = frozenset(
+    {
+        ("id",),
+        ("tool_call_id",),
+        ("tool_calls", int, "id"),
+        ("audio", "id"),
+        ("content", int, "id"),
+        ("content", int, "uuid"),
+        ("content", int, "file_id"),
+        ("content", int, "file", "file_id"),
+    }
+)
+"""Where in a message the chat format has identifiers. Elsewhere a field of such a name is the client's."""
+FEWEST_DIGITS = 7
+MOST_DIGITS = 19
+"""Digits of a telephone number without its area, and of the longest card number."""
 _MACHINE_ID = re.compile(
+    rf"(?![0-9]{{{FEWEST_DIGITS},{MOST_DIGITS}}}\Z)"
     r"(?:(?:call|toolu|fc|tool|chatcmpl-tool|file|audio)[-_])?[0-9A-Za-z]{1,40}"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
@@ -122,12 +143,11 @@ MEDIA_PARTS: Mapping[str, str] = {
 }
 """Type of a content part, or the field that holds the bytes → what no head can read."""
 
-FEWEST_DIGITS = 7
-MOST_DIGITS = 19
-"""Digits of a telephone number without its area, and of the longest card number."""
-
 _LINK = re.compile(r"https?://\S{1,8192}")
-_BASE64_URL = re.compile(r"data:[^\s,]{0,200};base64,")
+# in one line, or in lines as long as mail has them: words in lines of their own are shorter
+_BASE64 = r"(?:[A-Za-z0-9+/]{60,}+\r?\n)*+[A-Za-z0-9+/]*+={0,2}(?:\r?\n)?"
+_ENCODED = re.compile(_BASE64)
+_DATA_URL = re.compile(rf"data:[!-+\--~]{{0,200}};base64,{_BASE64}")
 
 
 def is_read_key(key: str) -> bool:
@@ -140,10 +160,9 @@ def says_nothing(path: BodyPath, value: str) -> bool:
     Identifiers are left alone because masking one would tear a tool's result from its call. One of
     that shape has no room for words that a judge could recognise.
     """
-    key = _field(path)
-    if value in _WORDS.get(key, ()):
+    if value in _WORDS.get(_field(path), ()):
         return True
-    return path[0] == "messages" and key in _ID_FIELDS and _MACHINE_ID.fullmatch(value) is not None
+    return _MACHINE_ID.fullmatch(value) is not None and path[0] == "messages" and _shape(path) in _ID_PATHS
 
 
 def number(path: BodyPath, value: object) -> str:
@@ -163,17 +182,22 @@ def number(path: BodyPath, value: object) -> str:
 def media_kind(path: BodyPath, value: str) -> str:
     """What kind of media the string at `path` inside a content part is or points to; "" if it is text.
 
-    The field alone is not believed: a value with blanks is neither a link nor base64, and is read.
+    The field alone is not believed: a value that is neither a link nor base64 is read.
     """
     key = path[-1]
     holder = path[-2] if key in ("url", "data") else key
     kind = MEDIA_PARTS.get(holder, "") if isinstance(holder, str) else ""
     if not kind or _LINK.fullmatch(value):
         return kind
-    encoded = value.isascii() and " " not in value
-    if holder in ("image_url", "audio_url", "video_url"):
-        encoded = encoded and _BASE64_URL.match(value) is not None
-    return kind if encoded else ""
+    if _DATA_URL.fullmatch(value):
+        return kind
+    bare = holder not in ("image_url", "audio_url", "video_url")
+    return kind if bare and _ENCODED.fullmatch(value) else ""
+
+
+def _shape(path: BodyPath) -> tuple[str | type[int], ...]:
+    """The path inside its message, whatever the indices."""
+    return tuple(int if isinstance(step, int) else step for step in path[2:])
 
 
 def _field(path: BodyPath) -> str:

@@ -14,6 +14,7 @@ Span = tuple[int, int, str]
 """start, end (characters) and what goes in their place."""
 
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL)
+_SHORT_ESCAPE = re.compile(r"\\([^u])")
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
 
@@ -22,10 +23,22 @@ def is_json(text: str) -> bool:
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
-        json.loads(text)
+        # numbers as they stand: CPython refuses to convert those of more than 4,300 digits, others do not
+        json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def as_parsed(text: str) -> str:
+    r"""JSON with blanks in the place of its escapes' backslashes, and of the letters that stand for blanks.
+
+    Whoever parses `Ignore\nall` has two words, and whoever does not has none that is known. As long as
+    before, so that offsets stay; a text that is no JSON, and `\u`, are left alone.
+    """
+    if "\\" not in text or not is_json(text):
+        return text
+    return _SHORT_ESCAPE.sub(lambda escape: "  " if escape[1] in "nrtbf" else " " + escape[1], text)
 
 
 def within_scalars(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -38,8 +51,9 @@ def within_scalars(text: str, spans: Sequence[Span]) -> list[Span]:
     for scalar in _SCALAR.finditer(text):
         while first < len(spans) and spans[first][1] <= scalar.start():
             first += 1
+        escapes = _Escapes(scalar)
         for span in _touching(spans, first, scalar.end()):
-            start, end, instead = _cut(span, scalar)
+            start, end, instead = _cut(span, scalar, escapes)
             start = max(start, end_of_last)
             if start < end:
                 found.append((start, end, instead))
@@ -53,13 +67,25 @@ def _touching(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
         first += 1
 
 
-def _cut(span: Span, scalar: re.Match[str]) -> Span:
+class _Escapes:
+    """Of one string, walked once for all that is asked: positions must not fall."""
+
+    def __init__(self, string: re.Match[str]) -> None:
+        self._rest = _ESCAPE.finditer(string.string, string.start() + 1, string.end() - 1)
+        self._start = self._end = 0
+
+    def around(self, position: int) -> tuple[int, int]:
+        """Start and end of the escape that would be torn apart at `position`; that itself if none would."""
+        while self._end <= position:
+            escape = next(self._rest, None)
+            if escape is None:
+                return position, position
+            self._start, self._end = escape.span()
+        return (self._start, self._end) if self._start < position else (position, position)
+
+
+def _cut(span: Span, scalar: re.Match[str], escapes: _Escapes) -> Span:
     if not scalar.group().startswith('"'):
         return scalar.start(), scalar.end(), f'"{span[2]}"'
     start, end = max(span[0], scalar.start() + 1), min(span[1], scalar.end() - 1)
-    for escape in _ESCAPE.finditer(scalar.string, scalar.start() + 1, scalar.end() - 1):
-        if escape.start() < start < escape.end():
-            start = escape.start()
-        if escape.start() < end < escape.end():
-            end = escape.end()
-    return start, end, span[2]
+    return escapes.around(start)[0], escapes.around(end)[1], span[2]

@@ -30,7 +30,7 @@ def model_item(policy: Policy, name: str, created: int) -> dict[str, Any]:
 
 
 def _items(policy: Policy, created: int) -> dict[str, dict[str, Any]]:
-    items = {name: _virtual(name, created) for name in (*policy.auto_names, *policy.looper_names)}
+    items = {name: _virtual(name, created, policy) for name in (*policy.auto_names, *policy.looper_names)}
     if policy.include_models_in_list:
         for model in policy.models.values():
             for name in (model.name, *model.loras):
@@ -38,13 +38,15 @@ def _items(policy: Policy, created: int) -> dict[str, dict[str, Any]]:
     return items
 
 
-def _virtual(name: str, created: int) -> dict[str, Any]:
-    routing = {"resolution": "virtual", "selectable": True, "default_route": True, "recipe": "default"}
+def _virtual(name: str, created: int, policy: Policy) -> dict[str, Any]:
+    recipe = policy.entrypoints.get(name, "default")
+    default = recipe == "default"
+    routing = {"resolution": "virtual", "selectable": True, "default_route": default, "recipe": recipe}
     return _item(name, created, ROUTER_OWNER, AUTO_DESCRIPTION, routing)
 
 
 def _concrete(name: str, created: int, description: str, policy: Policy) -> dict[str, Any]:
-    default = name == policy.default_model
+    default = name == (policy.default_lora or policy.default_model)
     routing = {"resolution": "passthrough", "selectable": True, "default_route": default, "recipe": ""}
     return _item(name, created, BACKEND_OWNER, description, routing)
 

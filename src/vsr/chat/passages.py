@@ -1,8 +1,8 @@
 """Everything in a chat request that can reach a model as text, as passages in conversation order.
 
 The rule is the opposite of a list of known fields: every string, and every number long enough to identify
-somebody, is read unless `fields` says why it need not be. Nothing is normalised, so that offsets lead back
-into the body.
+somebody, is read unless `fields` says why it need not be. Nothing changes its length, so that offsets lead
+back into the body.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from vsr.chat import fields
 from vsr.chat.harness import Piece, split
+from vsr.chat.json_text import as_parsed
 from vsr.content import Content
 from vsr.errors import TooLarge
 from vsr.facts import BodyPath, Leaf, Passage, Role
@@ -161,7 +162,7 @@ class _Reader:
         if isinstance(value, str):
             self._count()
             if not fields.says_nothing(path, value):
-                into.append((path, value, 0))
+                into.append((path, as_parsed(value), 0))
         elif isinstance(value, list):
             self._count()
             for index, item in enumerate(value):

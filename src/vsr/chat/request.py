@@ -6,13 +6,15 @@ end's to judge. Messages of errors never quote the client.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vsr.chat import fields
 from vsr.chat.conversation import Conversation, read_conversation
 from vsr.chat.edit import Change, set_paths
+from vsr.chat.json_text import is_json
 from vsr.chat.passages import read_passages
 from vsr.errors import InvalidRequest
 from vsr.facts import Passage
@@ -20,6 +22,9 @@ from vsr.facts import Passage
 MAX_METADATA_ENTRIES = 32
 MAX_METADATA_KEY_BYTES = 128
 MAX_METADATA_VALUE_BYTES = 1024
+
+_ESCAPE = re.compile(r"\\(?:u(d[89ab]..)\\u(d[c-f]..)|u(....)|.)", re.DOTALL | re.IGNORECASE)
+"""In JSON: a surrogate pair, another \\u, or two characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,13 @@ class ChatRequest:
 
 def parse_chat_request(body: dict[str, Any]) -> ChatRequest:
     """Raises InvalidRequest with `param`, or TooLarge for a body of too many values."""
+    _check_names(body, "the body")
     _check_messages(body.get("messages"))
     model = _model(body)
     stream = _flag(body, "stream")
     options = _object(body, "stream_options")
     _check_metadata(body)
-    if body.get("chat_template") is not None:
-        # a template is a program: it can put words together that no judge has seen
-        raise InvalidRequest("chat_template cannot be set by a request here", param="chat_template")
+    _check_template(body)
     body = _with_plain_arguments(body)
     reading = read_passages(body)
     return ChatRequest(
@@ -73,9 +77,22 @@ def _check_messages(messages: object) -> None:
         _check_message(message, f"messages[{index}]")
 
 
+def _check_names(holder: object, where: str) -> None:
+    """Back ends in Go match names whatever their case, so `Messages` would be read there and not here."""
+    for name in holder if isinstance(holder, dict) else ():
+        if name not in fields.NAMES and (known := name.casefold()) in fields.NAMES:
+            raise InvalidRequest(f"{where} has a field that differs from {known} in case only", param=known)
+
+
 def _check_message(message: object, where: str) -> None:
     if not isinstance(message, dict):
         raise InvalidRequest(f"{where} must be an object", param=where)
+    _check_names(message, where)
+    calls = message.get("tool_calls")
+    for call in (*(calls if isinstance(calls, list) else ()), message):
+        _check_names(call, f"{where}.tool_calls")
+        for function in ("function", "function_call"):
+            _check_names(call.get(function) if isinstance(call, dict) else None, f"{where}.tool_calls")
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise InvalidRequest(f"{where}.role is required and must be a string", param=f"{where}.role")
@@ -94,6 +111,7 @@ def _check_part(part: object, where: str) -> None:
         return
     if not isinstance(part, dict):
         raise InvalidRequest(f"{where} must be an object", param=where)
+    _check_names(part, where)
     if not isinstance(part.get("type"), str):
         raise InvalidRequest(f"{where}.type is required and must be a string", param=f"{where}.type")
 
@@ -142,6 +160,18 @@ def _check_metadata(body: Mapping[str, Any]) -> None:
             )
 
 
+def _check_template(body: Mapping[str, Any]) -> None:
+    """A template is a program: it can put words together that no judge has seen. vLLM before 0.11 lets the
+    template's arguments replace it too (CVE-2025-61620)."""
+    for where in ("", "chat_template_kwargs", "extra_body", "extra_body.chat_template_kwargs"):
+        holder: Any = body
+        for name in where.split(".") if where else ():
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and holder.get("chat_template") is not None:
+            param = f"{where}.chat_template".lstrip(".")
+            raise InvalidRequest(f"{param} cannot be set by a request here", param=param)
+
+
 def _with_plain_arguments(body: dict[str, Any]) -> dict[str, Any]:
     r"""`body` without \u escapes in the arguments of tool calls.
 
@@ -163,10 +193,9 @@ def _plain(function: object, path: tuple[str | int, ...]) -> list[Change]:
     arguments = function.get("arguments") if isinstance(function, dict) else None
     if not isinstance(arguments, str) or "\\u" not in arguments:
         return []
-    try:
-        plain = json.dumps(json.loads(arguments), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return []  # not JSON: whoever cannot parse it prints it as it stands, which is what was read
+    if not is_json(f"[{arguments}]"):
+        return []  # whoever cannot parse it prints it as it stands, which is what was read
+    plain = _ESCAPE.sub(_character, arguments)
     try:
         plain.encode()
     except UnicodeEncodeError:
@@ -175,3 +204,12 @@ def _plain(function: object, path: tuple[str | int, ...]) -> list[Change]:
             f"{where}: a tool call's arguments have half of a surrogate pair", param=where
         ) from None
     return [(path, plain)]
+
+
+def _character(escape: re.Match[str]) -> str:
+    """What a JSON escape stands for, if that may stand in a JSON string; other escapes as they are."""
+    high, low, unit = escape.groups()
+    if high:
+        return chr(0x10000 + (int(high, 16) - 0xD800 << 10) + int(low, 16) - 0xDC00)
+    character = chr(int(unit, 16)) if unit else "\\"
+    return escape[0] if character < " " or character in '"\\' else character

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from vsr.chat.sse import Event, EventParser, encode_event
 from vsr.errors import BadBackend, RequestError
+
+_MOST_TOKENS: Final = 10**9
+"""Of one answer. A greater number is no count, and one of 400 digits is too much for a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ class Usage:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 < value <= _MOST_TOKENS else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vsr.chat.edit import touched
 from vsr.config.policy import PiiGuard
 from vsr.facts import Entity, Facts
 from vsr.route import Finding, PiiAction, PiiPolicy
@@ -70,12 +71,8 @@ def _is_allowed(facts: Facts, entity: Entity, guard: PiiGuard) -> bool:
 
 def _replaceable(facts: Facts, entity: Entity) -> bool:
     """Leaves without a path (object keys) are judged and cannot be rewritten."""
-    touched = [
-        leaf
-        for leaf in facts.passages[entity.passage].leaves
-        if leaf.start < entity.end and entity.start < leaf.end
-    ]
-    return bool(touched) and all(leaf.path for leaf in touched)
+    paths = [leaf.path for leaf, _, _ in touched(facts.passages[entity.passage], entity)]
+    return bool(paths) and all(paths)
 
 
 def _said(action: PiiAction, shadow: bool) -> str:
