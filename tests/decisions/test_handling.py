@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from vsr.config.policy import Band, Bands, Branch, Input, Leaf, Policy, Projections, RuleNode, Score
 from vsr.config.predicate import Predicate
 from vsr.decisions.engine import match
@@ -49,6 +51,19 @@ def test_a_verdict_off_the_satisfied_part_of_the_tree_is_not_handled() -> None:
     assert not verdicts(unmet, SIGNALS)
     assert not verdicts(ATTACK, CALM)
     assert not verdicts(None, SIGNALS)
+
+
+def test_a_predicate_that_a_clean_verdict_meets_too_does_not_handle_it() -> None:
+    assert not verdicts(Leaf("jailbreak", "attack", predicate=Predicate(lt=0.99)), SIGNALS)
+    assert verdicts(Leaf("jailbreak", "attack", predicate=Predicate(gte=0.9)), SIGNALS) == {"jailbreak"}
+
+
+@pytest.mark.parametrize("kind", ["jailbreak", "pii"])
+def test_a_leaf_that_holds_because_its_signal_is_unavailable_handles_nothing(kind: str) -> None:
+    leaf = Leaf(kind, "it", on_error="match")
+    away = {leaf.key: Signal(kind, "it", False, 0.0, error="Overloaded")}
+    assert match(leaf, away).matched
+    assert not verdicts(leaf, away)
 
 
 def test_a_verdict_under_a_not_is_not_handled() -> None:

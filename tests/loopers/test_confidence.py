@@ -123,6 +123,17 @@ def test_models_climb_by_size_cost_or_worth_or_as_declared(order: Any, expected:
     assert "".join(name_of(ref) for ref in in_order(task, Confidence(order=order))) == expected
 
 
+def test_the_cheap_model_is_asked_first_where_prices_count_alone() -> None:
+    policy = policy_of({"dear": 1, "cheap": 1}, {"type": "confidence"})
+    models = {
+        name: replace(policy.models[name], pricing=Pricing(price, price))
+        for name, price in (("dear", 10.0), ("cheap", 1.0))
+    }
+    task = Task({"messages": []}, policy.decisions[0], replace(policy, models=models))
+    order = in_order(task, Confidence(order="automix", cost_quality_tradeoff=1.0))
+    assert [name_of(ref) for ref in order] == ["cheap", "dear"]
+
+
 @pytest.mark.parametrize(
     ("text", "confidence"),
     [

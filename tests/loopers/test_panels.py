@@ -73,6 +73,9 @@ async def test_a_round_goes_on_with_those_who_answered_in_time() -> None:
         assert (await world.chat()).status == 200
         assert world.calls() == {"small": 2, "big": 1}
         await world.models["big"].requests[0].ended.wait()
+        counted = {"algorithm": "remom", "model": "big"}
+        assert world.sample("vsr_looper_calls_total", result="failed", **counted) == 1
+        assert world.sample("vsr_looper_calls_total", result="ok", **counted) == 0
 
 
 async def test_a_round_goes_on_when_enough_have_answered() -> None:
@@ -81,6 +84,9 @@ async def test_a_round_goes_on_when_enough_have_answered() -> None:
     async with looping({"type": "remom", "remom": settings}, models) as world:
         assert (await world.chat()).status == 200
         await world.models["big"].requests[0].ended.wait()
+        counted = {"algorithm": "remom", "model": "big"}
+        assert world.sample("vsr_looper_calls_total", result="cancelled", **counted) == 1
+        assert world.sample("vsr_looper_calls_total", result="ok", **counted) == 0
 
 
 async def test_too_few_answers_are_an_error() -> None:

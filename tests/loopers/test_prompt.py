@@ -102,6 +102,8 @@ async def test_without_advice_the_static_choice_answers_and_the_reason_is_counte
         assert reply.headers["x-vsr-selected-model"] == "small"
         counted = {"method": "prompt", "decision": "several", "reason": reason}
         assert world.sample("llm_model_selection_fallback_total", **counted) == 1
+        failed = {"algorithm": "prompt", "model": "guide", "result": "failed"}
+        assert world.sample("vsr_looper_calls_total", **failed) == (reason in ("failed", "timeout"))
 
 
 async def test_where_no_substitute_is_wanted_no_model_answers() -> None:
@@ -130,11 +132,15 @@ async def test_a_tool_loop_keeps_its_model_without_asking_again() -> None:
         assert reply.headers["x-vsr-selected-model"] == "big"
 
 
-async def test_the_session_remembers_what_its_model_read_and_not_what_the_one_that_was_asked_did() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_session_remembers_what_its_model_read_and_not_what_the_one_that_was_asked_did(
+    stream: bool,
+) -> None:
     async with guided(names("big")) as world:
-        await world.chat("why?", tools=TOOLS)
+        await world.chat("why?", tools=TOOLS, stream=stream)
+        await world.generation.drained()
         body = {"messages": [{"role": "user", "content": "why?"}]}
-        key = session_key({}, body, ANONYMOUS.id, Protection())
+        key = session_key({}, body, ANONYMOUS.id, Protection(), "default")
         pin = world.generation.memory.sessions.get(key)
         assert pin is not None
         assert (pin.model, pin.tokens) == ("big", world.sample("llm_model_prompt_tokens_total", model="big"))

@@ -79,6 +79,17 @@ def test_a_tool_loop_keeps_its_model() -> None:
     assert chosen(given=free, pin=pin).model == "large"
 
 
+@pytest.mark.parametrize("choosing", [Choosing(RouterDC(), "fail"), Choosing(Prompt("guide"))])
+def test_a_tool_loop_keeps_its_model_where_the_algorithm_could_not_choose(choosing: Choosing) -> None:
+    choice = chosen(choosing, pin=Pin("large", tool_loop=True))
+    assert (choice.model, choice.instead_of) == ("large", "")
+
+
+def test_a_session_that_keeps_its_model_from_a_substitute_still_says_that_it_was_one() -> None:
+    choice = chosen(Choosing(RouterDC()), replace(POLICY, learning=PROTECTED), Pin("large", turns=3))
+    assert (choice.model, choice.instead_of) == ("large", "router_dc")
+
+
 def test_a_tool_loop_does_not_lead_to_a_model_that_the_decision_does_not_allow() -> None:
     given = policy(SMALL, LARGE, model("third"))
     assert chosen(given=given, pin=Pin("third", tool_loop=True)).model == "large"

@@ -45,6 +45,14 @@ def test_latencies_are_kept_for_a_while_and_no_longer() -> None:
     assert recorder.snapshot().of("a").ttft == (0.1,)
 
 
+def test_a_plain_answer_tells_the_time_per_token_and_none_to_the_first() -> None:
+    recorder = Recorder(clock=Clock())
+    recorder.answered("a", None, 2.0, 20)
+    recorder.answered("a", None, 2.0, 0)
+    seen = recorder.snapshot().of("a")
+    assert (seen.ttft, seen.tpot) == ((), (0.1,))
+
+
 def test_only_so_many_latencies_are_kept() -> None:
     recorder = Recorder(clock=Clock())
     for number in range(KEPT + 10):
@@ -64,11 +72,11 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 def test_a_turn_counts_as_load_until_it_ends() -> None:
     memory = Memory()
     one = turn(memory, talk("hello"))
-    one.ended(ROUTE, POLICY, success=False)  # never sent: nothing to take back
+    one.ended(ROUTE, success=False)  # never sent: nothing to take back
     one.sent(ROUTE)
     assert memory.recorder.snapshot().of("a").in_flight == 1
-    one.ended(ROUTE, POLICY, success=False)
-    one.ended(ROUTE, POLICY, success=False)
+    one.ended(ROUTE, success=False)
+    one.ended(ROUTE, success=False)
     seen = memory.recorder.snapshot().of("a")
     assert (seen.in_flight, seen.ttft) == (0, ())
 
@@ -78,7 +86,7 @@ def test_a_tool_loop_finds_the_model_that_began_it() -> None:
     first = turn(memory, talk("sum", **TOOLS))
     assert first.state.pin is None
     first.sent(ROUTE)
-    first.ended(ROUTE, POLICY, success=True, first=0.1, whole=0.5, prompt_tokens=90)
+    first.ended(ROUTE, success=True, first=0.1, whole=0.5, prompt_tokens=90)
     body = talk("sum", "calling", **TOOLS)
     body["messages"].append({"role": "tool", "content": "42", "tool_call_id": "1"})
     pin = turn(memory, body).state.pin
@@ -90,7 +98,7 @@ def test_without_tools_and_protection_no_session_is_kept() -> None:
     memory = Memory()
     one = turn(memory, talk("hello"))
     one.sent(ROUTE)
-    one.ended(ROUTE, POLICY, success=True)
+    one.ended(ROUTE, success=True)
     assert len(memory.sessions) == 0
 
 
@@ -99,7 +107,7 @@ def test_a_model_that_the_client_named_pins_nothing() -> None:
     one = turn(memory, talk("sum", **TOOLS))
     named = Route("forward", "a", model="a", model_id="a", algorithm="specified")
     one.sent(named)
-    one.ended(named, POLICY, success=True)
+    one.ended(named, success=True)
     assert len(memory.sessions) == 0
 
 

@@ -22,9 +22,9 @@ def talk(*texts: str, **fields: object) -> dict[str, Any]:
     return {"messages": messages, **fields}
 
 
-def key(body: dict[str, Any], principal: str = "me", **headers: str) -> str:
+def key(body: dict[str, Any], principal: str = "me", recipe: str = "default", **headers: str) -> str:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return session_key(given, body, principal, Protection())
+    return session_key(given, body, principal, Protection(), recipe)
 
 
 def test_a_pin_counts_the_turns_on_one_model() -> None:
@@ -59,6 +59,10 @@ def test_nobody_gets_into_the_session_of_somebody_else() -> None:
     body = talk("hello")
     assert key(body, "me") != key(body, "you")
     assert key(body, "me", x_session_id="s") != key(body, "you", x_session_id="s")
+
+
+def test_each_recipe_has_a_session_of_its_own() -> None:
+    assert key(talk("hello"), recipe="private") != key(talk("hello"))
 
 
 def test_a_session_is_known_by_its_header_before_anything_else() -> None:

@@ -178,7 +178,7 @@ def _flip(dial: _Dial, at: float | None, matched: bool, route: Route) -> Flip:
         at=at,
         outcome=route.outcome,
         decision=route.decision,
-        model=route.model,
+        model=route.selected_model,
     )
 
 

@@ -1,7 +1,8 @@
 """Which guards' verdicts a decision takes care of itself.
 
-It does if it was reached because of the verdict: a leaf of the guard's signal type holds on the part
-of the tree that holds, under no NOT; or a leaf of a projection that holds and would not without it.
+It does if it was reached because of the verdict: a leaf of the guard's signal type, or of a projection,
+holds on the part of the tree that holds, under no NOT, and would not if the verdict were clean. A leaf
+that holds because the signal is unavailable would all the same.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from vsr.config.policy import Leaf, Policy, RuleNode
 from vsr.decisions.engine import Signals, match
 from vsr.decisions.projections import project
+from vsr.facts import Signal
 
 GUARDS: Final = ("jailbreak", "pii")
 
@@ -23,18 +25,21 @@ def handled(rules: RuleNode | None, policy: Policy, judged: Signals, signals: Si
 
 
 def _handles(rules: RuleNode | None, kind: str, policy: Policy, judged: Signals, signals: Signals) -> bool:
-    leaves = list(_holding(rules, signals))
-    if any(leaf.type == kind for leaf in leaves):
-        return True
-    projected = [leaf for leaf in leaves if leaf.type == "projection"]
-    if not projected or not any(one.type == kind and one.matched for one in judged.values()):
+    kinds = {kind}
+    if any(one.type == kind and one.matched for one in judged.values()):
+        kinds.add("projection")
+    leaves = [leaf for leaf in _holding(rules, signals) if leaf.type in kinds]
+    if not leaves:
         return False
-    without = {
-        key: replace(one, matched=False, confidence=0.0, value=0.0) if one.type == kind else one
-        for key, one in judged.items()
-    }
+    without = {key: _clean(one) if one.type == kind else one for key, one in judged.items()}
     otherwise = project(policy.projections, without).signals
-    return any(not match(leaf, otherwise).matched for leaf in projected)
+    return any(not match(leaf, otherwise).matched for leaf in leaves)
+
+
+def _clean(signal: Signal) -> Signal:
+    """An error stays: what is unavailable is no verdict."""
+    labels = dict.fromkeys(signal.labels, 0.0)
+    return replace(signal, matched=False, confidence=0.0, value=0.0, labels=labels)
 
 
 def _holding(node: RuleNode | None, signals: Signals) -> Iterable[Leaf]:

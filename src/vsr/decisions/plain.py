@@ -58,7 +58,7 @@ def route_as_dict(route: Route) -> dict[str, Any]:
     return {
         "outcome": route.outcome,
         "requested_model": route.requested_model,
-        "model": route.model,
+        "model": route.selected_model,
         "model_id": route.model_id,
         "backends": list(route.backends),
         "decision": route.decision,

@@ -86,6 +86,7 @@ class _Billed:
         self._model = model
         self._ledger = ledger
         self._usage: Usage | None = None
+        self._paid = False
         self._head: dict[str, Any] = {}
 
     def feed(self, chunk: bytes) -> bytes:
@@ -115,8 +116,11 @@ class _Billed:
         return b"" if not chunk.get("choices") else encode_event({**chunk, "usage": None})
 
     def _pay(self) -> None:
+        """At [DONE], and at the end for servers that send none."""
+        if self._paid and self._usage is None:
+            return
         self._ledger.pay(self._model, self._usage)
-        self._usage = None
+        self._usage, self._paid = None, True
 
 
 def plain(completion: Mapping[str, Any], choices: Sequence[Any], ledger: Ledger, **more: object) -> Whole:

@@ -53,7 +53,8 @@ async def confidence(run: Run, settings: Confidence) -> Outcome:
 
 
 def in_order(task: Task, settings: Confidence) -> list[ModelRef]:
-    """The order of escalation. Unknown sizes count as smallest, unknown costs as dearest."""
+    """The order of escalation. Unknown sizes count as smallest, unknown costs as dearest. `automix` means
+    what the original says about its order, cheap ones first; the original's sum puts them last."""
     candidates = [task.candidate(ref) for ref in task.refs]
     match settings.order:
         case "declared":
@@ -64,7 +65,7 @@ def in_order(task: Task, settings: Confidence) -> list[ModelRef]:
             weight = settings.cost_quality_tradeoff
             worth = zip(candidates, relative_costs(candidates), strict=True)
             keys = [
-                (1 - weight) * _quality(one.quality, one.model.card.parameters) + weight * (1 - cost)
+                (1 - weight) * _quality(one.quality, one.model.card.parameters) + weight * cost
                 for one, cost in worth
             ]
         case _:

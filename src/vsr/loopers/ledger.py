@@ -17,12 +17,16 @@ class Spent(Unavailable):
 
 @dataclass(slots=True)
 class Bill:
-    """Of one model. failed: calls that brought nothing, which may have cost something all the same."""
+    """Of one model. failed: calls that brought nothing, which may have cost something all the same.
+    cancelled: calls whose answer was not waited for, through no fault of the model. cached: of the
+    prompts."""
 
     calls: int = 0
     failed: int = 0
+    cancelled: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -34,7 +38,6 @@ class Ledger:
     limits: LooperLimits
     kept: int = 0
     bills: dict[str, Bill] = field(default_factory=dict)
-    cached_tokens: int = 0
     last: Usage | None = None
     fallbacks: dict[str, int] = field(default_factory=dict)
 
@@ -54,10 +57,13 @@ class Ledger:
         bill = self.bills.setdefault(model, Bill())
         bill.prompt_tokens += usage.prompt_tokens
         bill.completion_tokens += usage.completion_tokens
-        self.cached_tokens += usage.cached_tokens
+        bill.cached_tokens += usage.cached_tokens
 
     def fail(self, model: str) -> None:
         self.bills.setdefault(model, Bill()).failed += 1
+
+    def cancel(self, model: str) -> None:
+        self.bills.setdefault(model, Bill()).cancelled += 1
 
     def fell_back(self, why: str) -> None:
         self.fallbacks[why] = self.fallbacks.get(why, 0) + 1
@@ -70,10 +76,10 @@ class Ledger:
     def tokens(self) -> int:
         return sum(bill.prompt_tokens + bill.completion_tokens for bill in self.bills.values())
 
-    def lines(self) -> list[tuple[str, int, int, int, int]]:
-        """By model: calls, failed ones, tokens of prompts and of completions."""
+    def lines(self) -> list[tuple[str, int, int, int, int, int]]:
+        """By model: calls, failed and cancelled ones, tokens of prompts and of completions."""
         return [
-            (name, bill.calls, bill.failed, bill.prompt_tokens, bill.completion_tokens)
+            (name, bill.calls, bill.failed, bill.cancelled, bill.prompt_tokens, bill.completion_tokens)
             for name, bill in self.bills.items()
         ]
 
@@ -91,6 +97,7 @@ class Ledger:
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
         }
-        if self.cached_tokens:
-            usage["prompt_tokens_details"] = {"cached_tokens": self.cached_tokens}
+        cached = sum(bill.cached_tokens for bill in self.bills.values())
+        if cached:
+            usage["prompt_tokens_details"] = {"cached_tokens": cached}
         return usage

@@ -7,7 +7,6 @@ must be one JSON object that names a candidate. Whatever else comes of it is no 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -58,11 +57,7 @@ async def _advice(run: Run, settings: Prompt, candidates: Collection[ModelRef]) 
         return Advice(failure="no_text")
     ask = _asking(run.task, settings, candidates)
     try:
-        async with asyncio.timeout(settings.timeout):
-            said = await run.ask(ask)
-    except TimeoutError:
-        run.ledger.fail(ask.model)
-        return Advice(failure="timeout")
+        (said,) = await run.panel((ask,), on_error="fail", seconds=settings.timeout)
     except Spent:
         return Advice(failure="budget")
     except RequestError as error:

@@ -21,6 +21,7 @@ class Run:
         self.ledger = ledger
         self._call = call
         self._slots = asyncio.Semaphore(task.limits.concurrent)
+        self._late: set[asyncio.Task[Said]] = set()  # members of panels whose time is over
 
     async def ask(self, ask: Ask, *, closing: bool = False) -> Said:
         """One whole answer. Raises Spent, BadBackend (Rejected for an error status), BackendTimeout."""
@@ -31,8 +32,8 @@ class Run:
         """The rest of an answer that has begun well, paid for and closed."""
         try:
             said = read_completion(ask.ref, await response.read(self.task.limits.response_bytes))
-        except RequestError:
-            self.ledger.fail(ask.model)
+        except (RequestError, asyncio.CancelledError) as error:
+            self._lost(ask.model, error)
             raise
         finally:
             response.close()
@@ -44,8 +45,8 @@ class Run:
         self.ledger.admit(ask.model, closing=closing)
         try:
             response = await self._call(ask)
-        except RequestError:
-            self.ledger.fail(ask.model)
+        except (RequestError, asyncio.CancelledError) as error:
+            self._lost(ask.model, error)
             raise
         if is_success(response.status):
             return response
@@ -74,7 +75,7 @@ class Run:
 
         tasks = [asyncio.create_task(gated(ask)) for ask in asks]
         try:
-            failures = await _collect(tasks, on_error, quorum, seconds)
+            failures = await self._collect(tasks, on_error, quorum, seconds)
         finally:
             heard = [task.result() for task in tasks if _went_well(task)]
             await _cancel(tasks)
@@ -82,31 +83,42 @@ class Run:
             raise nobody_answered(failures, len(asks), len(heard))
         return heard
 
+    def _lost(self, model: str, error: BaseException) -> None:
+        """A model is not to blame for a call that was cancelled, unless the panel's time was over."""
+        if isinstance(error, RequestError) or asyncio.current_task() in self._late:
+            self.ledger.fail(model)
+        else:
+            self.ledger.cancel(model)
 
-async def _collect(
-    tasks: Sequence[asyncio.Task[Said]], on_error: OnError, quorum: int | None, seconds: float | None
-) -> list[RequestError]:
-    failures: list[RequestError] = []
-    pending = set(tasks)
-    loop = asyncio.get_running_loop()
-    end = None if seconds is None else loop.time() + seconds
-    wanted = quorum or len(tasks)
-    while pending and sum(map(_went_well, tasks)) < wanted:
-        left = None if end is None else max(0.0, end - loop.time())
-        done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            failures.append(BackendTimeout(f"Models did not answer within {seconds:g} s."))
-            if on_error == "fail":
-                raise failures[-1]
-            break
-        for task in done:
-            error = task.exception()
-            if error is None:
-                continue
-            if not isinstance(error, RequestError) or on_error == "fail":
-                raise error
-            failures.append(error)
-    return failures
+    async def _collect(
+        self,
+        tasks: Sequence[asyncio.Task[Said]],
+        on_error: OnError,
+        quorum: int | None,
+        seconds: float | None,
+    ) -> list[RequestError]:
+        failures: list[RequestError] = []
+        pending = set(tasks)
+        loop = asyncio.get_running_loop()
+        end = None if seconds is None else loop.time() + seconds
+        wanted = quorum or len(tasks)
+        while pending and sum(map(_went_well, tasks)) < wanted:
+            left = None if end is None else max(0.0, end - loop.time())
+            done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self._late |= pending
+                failures.append(BackendTimeout(f"Models did not answer within {seconds:g} s."))
+                if on_error == "fail":
+                    raise failures[-1]
+                break
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    continue
+                if not isinstance(error, RequestError) or on_error == "fail":
+                    raise error
+                failures.append(error)
+        return failures
 
 
 def is_success(status: int) -> bool:

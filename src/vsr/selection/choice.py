@@ -22,7 +22,8 @@ Scores = Sequence[float]
 class Choice:
     """A chosen model. scores: what the choice was made by, keyed by model name (LoRA name if it has
     one), empty when there was nothing to compare. effort "" leaves it to the configured default.
-    reason: a content-free remark on how it came about, empty if nothing was special."""
+    reason: a content-free remark on how it came about, empty if nothing was special. instead_of: the
+    algorithm that could not choose, where this is the static choice in its place."""
 
     model: str
     lora: str = ""
@@ -31,6 +32,7 @@ class Choice:
     algorithm: str = "static"
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

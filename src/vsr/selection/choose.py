@@ -1,4 +1,5 @@
-"""The one way to a choice: candidates that can serve, the algorithm's scores, the session's pin.
+"""The one way to a choice: candidates that can serve, a tool loop's model, the algorithm's scores, the
+session's pin.
 
 Pure. An algorithm that cannot choose is not an error of the request: `on_error: skip` takes the static
 choice and says so, `fail` makes none.
@@ -63,13 +64,22 @@ def choose(
 ) -> Choice:
     """`refs` must not be empty. Raises Unselectable where the operator wants no substitute."""
     refs = that_can_read(refs, question, policy)
+    looping = _in_tool_loop(_candidates(refs, question, policy), policy, state)
+    if looping is not None:
+        return replace(
+            _choice(looping), algorithm=choosing.algorithm.name, reason="a tool loop keeps its model"
+        )
     try:
         choice = _by_algorithm(refs, choosing.algorithm, question, policy, state)
     except Unselectable as error:
         if error.final or choosing.on_error == "fail":
             raise
-        static = select(refs, question.category, policy)
-        choice = replace(static, reason=f"{choosing.algorithm.name} could not choose: {error}; static choice")
+        name = choosing.algorithm.name
+        choice = replace(
+            select(refs, question.category, policy),
+            reason=f"{name} could not choose: {error}; static choice",
+            instead_of=name,
+        )
     return _or_stay(choice, refs, choosing.staying, question, policy, state)
 
 
@@ -81,8 +91,7 @@ def must_ask(
     if not isinstance(algorithm, Prompt) or state.advice is not None:
         return False
     candidates = _candidates(that_can_read(refs, question, policy), question, policy)
-    in_loop = state.pin is not None and state.pin.tool_loop and policy.learning.tool_loops
-    return len(candidates) > 1 and not (in_loop and _pinned(state.pin, candidates))
+    return len(candidates) > 1 and _in_tool_loop(candidates, policy, state) is None
 
 
 def that_can_read(refs: Sequence[ModelRef], question: Question, policy: Policy) -> tuple[ModelRef, ...]:
@@ -137,15 +146,18 @@ def _or_stay(
     pinned = _pinned(pin, _candidates(refs, question, policy))
     if pinned is None:
         return choice
-    if pin.tool_loop and policy.learning.tool_loops:
-        why = "a tool loop keeps its model"
-    else:
-        why = _reason_to_stay(choice, pin, pinned, _protection(policy, staying), question, policy)
-        if why and staying.mode == "observe":
-            return replace(choice, reason="; ".join(filter(None, (choice.reason, f"only observed: {why}"))))
+    why = _reason_to_stay(choice, pin, pinned, _protection(policy, staying), question, policy)
     if not why:
         return choice
-    return replace(_choice(pinned), algorithm=choice.algorithm, scores=choice.scores, reason=why)
+    if staying.mode == "observe":
+        return replace(choice, reason="; ".join(filter(None, (choice.reason, f"only observed: {why}"))))
+    return replace(
+        _choice(pinned),
+        algorithm=choice.algorithm,
+        scores=choice.scores,
+        reason=why,
+        instead_of=choice.instead_of,
+    )
 
 
 def _protection(policy: Policy, staying: Staying) -> Protection:
@@ -160,9 +172,15 @@ def _protection(policy: Policy, staying: Staying) -> Protection:
     )
 
 
-def _pinned(pin: Pin | None, candidates: Sequence[Candidate]) -> Candidate | None:
-    if pin is None:
+def _in_tool_loop(candidates: Sequence[Candidate], policy: Policy, state: State) -> Candidate | None:
+    """The model that began the answer, whatever the algorithm would say or could not say."""
+    pin = state.pin
+    if pin is None or not pin.tool_loop or not policy.learning.tool_loops:
         return None
+    return _pinned(pin, candidates)
+
+
+def _pinned(pin: Pin, candidates: Sequence[Candidate]) -> Candidate | None:
     own = (pin.model, pin.lora)
     return next((one for one in candidates if (one.ref.model, one.lora) == own), None)
 

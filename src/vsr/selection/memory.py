@@ -75,9 +75,11 @@ class Memory:
         policy: Policy,
         knowledge: Knowledge,
     ) -> Turn:
-        """Without protection only requests with tools have a session: what else could be a loop?"""
-        wanted = policy.learning.protection.enabled or "tools" in body or "functions" in body
-        key = session_key(headers, body, principal, policy.learning.protection) if wanted else ""
+        """policy: of the recipe that is asked. Without protection only requests with tools have a session:
+        what else could be a loop?"""
+        protection = policy.learning.protection
+        wanted = protection.enabled or "tools" in body or "functions" in body
+        key = session_key(headers, body, principal, protection, policy.recipe) if wanted else ""
         pin = self.sessions.get(key) if key else None
         if pin is not None:
             pin = replace(pin, tool_loop=is_tool_loop(body))
@@ -105,15 +107,15 @@ class Turn:
     def ended(
         self,
         route: Route,
-        policy: Policy,
         *,
         success: bool,
-        first: float = 0.0,
+        first: float | None = None,
         whole: float = 0.0,
         prompt_tokens: int = 0,
         completion_tokens: int = 0,
     ) -> None:
-        """Seconds to the first byte and to the end. Without `sent` nothing is recorded."""
+        """Seconds to the first byte of a stream (None for a plain answer) and to the end. Without `sent`
+        nothing is recorded."""
         if not self._model:
             return
         self.memory.recorder.ended(self._model)
@@ -122,12 +124,11 @@ class Turn:
             return
         self.memory.recorder.answered(route.model, first, whole, completion_tokens)
         if self.key and route.algorithm != "specified":
-            lora = route.model_id if route.model_id in policy.models[route.model].loras else ""
             self.memory.sessions.put(
                 self.key,
                 Pin(
                     route.model,
-                    lora,
+                    route.lora,
                     route.decision,
                     route.reasoning is True,
                     route.reasoning_effort,

@@ -22,7 +22,7 @@ HORIZON = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One model. ttft, tpot: sorted seconds to the first token and per further token."""
+    """One model. ttft, tpot: sorted seconds to the first token and per token."""
 
     ttft: tuple[float, ...] = ()
     tpot: tuple[float, ...] = ()
@@ -48,20 +48,30 @@ def percentile(values: tuple[float, ...], percent: int) -> float | None:
     return values[max(0, math.ceil(percent / 100 * len(values)) - 1)]
 
 
+def per_token(first: float | None, whole: float, tokens: int) -> float | None:
+    """Seconds per token of an answer, from those to its first byte and to its end: of a stream each further
+    token's. Of a plain answer, whose first token nobody sees (None), the share of each in the whole. None if
+    it cannot be told."""
+    if first is None:
+        return whole / tokens if tokens > 0 else None
+    return (whole - first) / (tokens - 1) if tokens > 1 else None
+
+
 class _Samples:
     """Of one model, the newest last. What is asked for with each request, sorted values, is kept sorted."""
 
     def __init__(self) -> None:
-        self._rows: deque[tuple[float, float, float | None]] = deque()
+        self._rows: deque[tuple[float, float | None, float | None]] = deque()
         self._ttft: list[float] = []
         self._tpot: list[float] = []
         self.in_flight = 0
 
-    def add(self, now: float, ttft: float, tpot: float | None) -> None:
+    def add(self, now: float, ttft: float | None, tpot: float | None) -> None:
         if len(self._rows) == KEPT:
             self._drop_oldest()
         self._rows.append((now, ttft, tpot))
-        insort(self._ttft, ttft)
+        if ttft is not None:
+            insort(self._ttft, ttft)
         if tpot is not None:
             insort(self._tpot, tpot)
 
@@ -72,7 +82,8 @@ class _Samples:
 
     def _drop_oldest(self) -> None:
         _, ttft, tpot = self._rows.popleft()
-        del self._ttft[bisect_left(self._ttft, ttft)]
+        if ttft is not None:
+            del self._ttft[bisect_left(self._ttft, ttft)]
         if tpot is not None:
             del self._tpot[bisect_left(self._tpot, tpot)]
 
@@ -92,11 +103,12 @@ class Recorder:
     def ended(self, model: str) -> None:
         self._models[model].in_flight -= 1
 
-    def answered(self, model: str, first: float, whole: float, tokens: int) -> None:
-        """Seconds to the first byte and to the end of an answer of so many tokens (0: unknown)."""
-        samples = self._models.setdefault(model, _Samples())
-        tpot = (whole - first) / (tokens - 1) if tokens > 1 else None
-        samples.add(self._clock(), first, tpot)
+    def answered(self, model: str, first: float | None, whole: float, tokens: int) -> None:
+        """Seconds to the first byte (None for a plain answer) and to the end of an answer of so many tokens
+        (0: unknown). What tells nothing takes no other's place."""
+        tpot = per_token(first, whole, tokens)
+        if first is not None or tpot is not None:
+            self._models.setdefault(model, _Samples()).add(self._clock(), first, tpot)
 
     def forget(self, models: Set[str]) -> None:
         """Models that are no longer configured, unless requests to them still run."""

@@ -70,13 +70,18 @@ class Sessions:
 
 
 def session_key(
-    headers: Mapping[str, str], body: Mapping[str, object], principal: str, protection: Protection
+    headers: Mapping[str, str],
+    body: Mapping[str, object],
+    principal: str,
+    protection: Protection,
+    recipe: str,
 ) -> str:
     """The name of the session that a request belongs to, a hash; "" if it cannot be told.
 
     By the first there is: the session or conversation header, Claude Code's session header, Anthropic's
     metadata.user_id, else a fingerprint of how the conversation began. The principal is part of the
-    hash, so nobody gets into another's session.
+    hash, so nobody gets into another's session, and so is the recipe: the model that served one may be
+    none that another one allows.
     """
     metadata = body.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
@@ -89,7 +94,9 @@ def session_key(
     name = next((value for value in named if value), None) or _beginning(body.get("messages"))
     if not name:
         return ""
-    return hashlib.sha256(f"{len(principal)}:{principal}:{name}".encode(errors="surrogatepass")).hexdigest()
+    parts = (principal, recipe, name)
+    whole = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()
 
 
 def _beginning(messages: object) -> str:
