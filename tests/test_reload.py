@@ -16,11 +16,12 @@ import pytest
 
 from tests.scripted import ScriptedBundle, ScriptedEncoder
 from vsr.config.load import LoadedConfig, load_text
+from vsr.config.policy import Policy
 from vsr.config.storage import ConfigFile
 from vsr.encoder.bundle import default_bundle_path, load_bundle
 from vsr.encoder.encoder import Encoder
 from vsr.encoder.manifest import Manifest
-from vsr.errors import ConfigError, Conflict, NotSaved, RestartNeeded, Stale
+from vsr.errors import ConfigError, Conflict, EncoderBusy, NotSaved, Overloaded, RestartNeeded, Stale
 from vsr.exchange import RequestHead
 from vsr.generation import MAX_RETIRING, Generation, Live
 from vsr.reload import Reloader, Source
@@ -323,6 +324,37 @@ async def test_the_swap_of_a_kubernetes_volume_is_followed(tmp_path: Path, encod
         (tmp_path / "..data_tmp").symlink_to("..2")
         (tmp_path / "..data_tmp").replace(tmp_path / "..data")
         await until(lambda: live.current.policy.default_model == "b")
+    finally:
+        watching.cancel()
+
+
+class BusyGeneration(Generation):
+    """Cannot be followed before the encoder has time."""
+
+    busy = True
+
+    async def successor(self, policy: Policy) -> Generation:
+        if self.busy:
+            raise Overloaded("busy")
+        return await super().successor(policy)
+
+
+async def test_a_file_that_met_a_busy_encoder_is_tried_again(
+    path: Path, encoder: ScriptedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.reload._PAUSES", ())
+    live, reloader = make(path, encoder)
+    busy = BusyGeneration(live.current.policy, cast(Encoder, encoder), live.current.metrics)
+    live.current = busy
+    path.write_text(document("b"))
+    watching = asyncio.create_task(reloader.watch(interval=0.001, settle=0.001, retry=0.001))
+    try:
+        await until(lambda: reloader.rejected is not None and reloader.rejected.transient)
+        with pytest.raises(EncoderBusy):
+            await reloader.check(document("b"))
+        busy.busy = False
+        await until(lambda: live.current.policy.default_model == "b")
+        assert reloader.rejected is None
     finally:
         watching.cancel()
 

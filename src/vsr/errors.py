@@ -7,6 +7,7 @@
     ├── Stale                    a configuration file is not what somebody who changes it believes
     ├── BundleError              an encoder bundle is missing, broken or foreign
     ├── EvaluationError          what a bundle was to be measured or calibrated on does not do
+    ├── StartError               an address is taken, or a server that is needed at the start does not answer
     ├── EnvoyError               Envoy is not installed, does not start or died
     └── RequestError             one request cannot be served; has a status and an OpenAI body
         ├── InvalidRequest       400  malformed JSON, missing fields, wrong types
@@ -96,6 +97,10 @@ class SelectorError(VSRError):
 
 class EvaluationError(VSRError):
     """Rows to measure or calibrate on are missing, malformed or too few; or a package to show them is."""
+
+
+class StartError(VSRError):
+    """An address cannot be listened on, or a server that is needed at the start does not answer."""
 
 
 class EnvoyError(VSRError):
@@ -222,6 +227,10 @@ class BadBackend(RequestError):
 
 class Overloaded(RequestError):
     status, kind, code = 503, "server_error", "overloaded"
+
+
+class EncoderBusy(Overloaded):
+    """The examples of a configuration could not be read now. Nothing says that it is wrong."""
 
 
 class Unavailable(RequestError):

@@ -18,13 +18,24 @@ from vsr.config.load import LoadedConfig
 from vsr.config.policy import Policy
 from vsr.config.storage import ConfigFile, digest_of
 from vsr.config.watch import INTERVAL, SETTLE, changes
-from vsr.encoder.failures import EncoderFailed
-from vsr.errors import ConfigError, Conflict, Overloaded, Problem, RestartNeeded, VSRError, log_crash
+from vsr.encoder.failures import EncoderFailed, EncoderTimeout
+from vsr.errors import (
+    ConfigError,
+    Conflict,
+    EncoderBusy,
+    Overloaded,
+    Problem,
+    RestartNeeded,
+    VSRError,
+    log_crash,
+)
 from vsr.generation import Generation, Live
 
 logger = logging.getLogger(__name__)
 
 _PAUSES = (0.5, 1.0, 2.0)
+_RETRY = 10.0
+"""Seconds after which a watched file is tried again that met a busy encoder."""
 
 Fixed = Callable[[Policy, Policy], list[str]]
 
@@ -55,11 +66,13 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What the file holds and cannot be served. digest: empty if it could not even be read."""
+    """What the file holds and cannot be served. digest: empty if it could not even be read. transient:
+    nothing is known to be wrong with it, so that it is worth trying again."""
 
     digest: str
     problems: tuple[Problem, ...]
     since: float
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,8 @@ class Reloader:
             if digest == self.active.digest and not force:
                 self._forgive()
                 return True
-            if self.rejected is not None and digest == self.rejected.digest and not force:
+            before = self.rejected
+            if before is not None and digest == before.digest and not before.transient and not force:
                 return False
             try:
                 self._use(await self._prepare(text))
@@ -122,7 +136,7 @@ class Reloader:
 
     async def check(self, text: str) -> LoadedConfig:
         """As `put`, without any effect: ConfigError if it is wrong, RestartNeeded if it cannot be put in
-        use while the router runs."""
+        use while the router runs, EncoderBusy if that cannot be told now."""
         candidate = await self._prepare(text)
         await candidate.generation.discard()
         return candidate.loaded
@@ -130,8 +144,9 @@ class Reloader:
     async def put(self, text: str, *, expected: str = "") -> Active:
         """Check, save and use a text. expected: digest of what it replaces, empty for whatever is there.
 
-        Raises ConfigError (RestartNeeded) and SelectorError if it cannot be used, Stale and NotSaved if
-        it cannot be saved, Conflict if there is no file; then nothing has changed.
+        Raises ConfigError (RestartNeeded) and SelectorError if it cannot be used, EncoderBusy if not
+        now, Stale and NotSaved if it cannot be saved, Conflict if there is no file; then nothing has
+        changed.
         """
         file = self.source.file
         if file is None:
@@ -149,12 +164,17 @@ class Reloader:
             self._use(candidate)
             return self.active
 
-    async def watch(self, *, interval: float = INTERVAL, settle: float = SETTLE) -> None:
+    async def watch(
+        self, *, interval: float = INTERVAL, settle: float = SETTLE, retry: float = _RETRY
+    ) -> None:
         """Follow the file until cancelled."""
         if self.source.file is None:
             return
         async for _ in changes(self.source.file.path, interval=interval, settle=settle):
             await self.reload()
+            while self.rejected is not None and self.rejected.transient:
+                await asyncio.sleep(retry)
+                await self.reload()
 
     async def _prepare(self, text: str) -> _Candidate:
         try:
@@ -162,9 +182,9 @@ class Reloader:
             if fixed := self._fixed(self.active.loaded.policy, loaded.policy):
                 raise RestartNeeded([Problem(sentence, self.source.name) for sentence in fixed])
             return _Candidate(text, loaded, await self._build(loaded.policy))
-        except (EncoderFailed, Overloaded):
-            message = "its examples could not be read: the encoder is busy or failing; try again"
-            raise ConfigError([Problem(message, self.source.name)]) from None
+        except (EncoderFailed, EncoderTimeout, Overloaded):
+            message = "The examples of the configuration could not be read: the encoder is busy or failing."
+            raise EncoderBusy(message, retry_after=10) from None
         except VSRError:
             raise
         except Exception as error:  # noqa: BLE001 # a bug must not end the router that runs
@@ -210,7 +230,7 @@ class Reloader:
         problems = tuple(error.problems) if isinstance(error, ConfigError) else (Problem(str(error)),)
         before = self.rejected
         if before is None or (before.digest, before.problems) != (digest, problems):
-            self.rejected = Rejected(digest, problems, time.time())
+            self.rejected = Rejected(digest, problems, time.time(), isinstance(error, EncoderBusy))
             logger.error(
                 "the configuration was rejected, generation %d stays in use:\n%s",
                 self.active.generation,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.documents import PROVIDERS, load, policy
+from tests.config.documents import PROVIDERS, load, policy, warned
 from vsr.cli.serve_options import ServeOptions
 from vsr.cli.source import given
 from vsr.config.load import load_text, text_from_openai_env
@@ -116,6 +116,12 @@ def test_a_lora_named_as_a_model_is_served_by_its_owner() -> None:
     assert loaded.signals.domains[0].model_scores[0].lora == "tuned"
 
 
+def test_a_lora_may_be_the_default_model() -> None:
+    text = PROVIDERS.replace("default_model: a", "default_model: tuned")
+    built = load(text + "routing: {modelCards: [{name: b, loras: [{name: tuned}]}]}\n").policy
+    assert (built.default_model, built.default_lora) == ("b", "tuned")
+
+
 # ---------------------------------------------------------------- routing
 
 
@@ -167,6 +173,15 @@ def test_a_plugin_that_is_not_enabled_is_left_out() -> None:
         "{type: system_prompt, configuration: {enabled: false, system_prompt: x}}]}]}\n"
     )
     assert policy(extra).decisions[0].plugins == ()
+
+
+def test_a_system_prompt_to_append_replaces_as_in_the_original_with_a_warning() -> None:
+    extra = (
+        "routing: {decisions: [{name: d, modelRefs: [{model: a}], plugins: ["
+        "{type: system_prompt, configuration: {system_prompt: x, mode: append}}]}]}\n"
+    )
+    assert policy(extra).decisions[0].plugins == (SystemPrompt("x", "replace"),)
+    assert "append is taken for replace" in warned(extra)[0]
 
 
 def test_omitted_rules_are_a_catch_all() -> None:

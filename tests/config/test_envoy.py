@@ -83,6 +83,12 @@ def test_every_route_to_a_back_end_needs_both_headers_of_the_processor() -> None
     assert nowhere["direct_response"] == {"status": 503}
 
 
+def test_a_route_compares_a_name_as_the_processor_writes_it() -> None:
+    policy = Policy(models={"数学": Model("数学", "math", (PLAIN,), loras=("é",))})
+    names = [route["match"]["headers"][0]["string_match"]["exact"] for route in routes(policy)[:-1]]
+    assert names == ["%E6%95%B0%E5%AD%A6", "%C3%A9"]
+
+
 def test_the_processor_cannot_be_passed_by() -> None:
     assert processor()["failure_mode_allow"] is False
     assert processor()["status_on_error"] == {"code": "ServiceUnavailable"}

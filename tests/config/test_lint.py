@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.config.documents import PROVIDERS, complaint, complaints, load, policy, warned
+from vsr.config.lint.logic import Logic, Variable, _Table
 
 DOMAIN = "routing:\n  signals:\n    domains: [{name: math}, {name: law}]\n"
 
@@ -142,6 +145,33 @@ def test_a_decision_behind_a_catch_all_or_a_wider_one_can_never_win() -> None:
         rules = f", {first}" if first else ""
         extra = decisions(f"{{name: x, priority: 9, {MODEL}{rules}}}", f"{{name: y, {MODEL}, {second}}}")
         assert "12: decision 'y' can never win: 'x' comes first and matches too" in complaint(extra)
+
+
+def test_a_decision_can_be_dead_by_a_partition_alone() -> None:
+    other = "rules: {operator: NOT, conditions: [{type: domain, name: math}]}"
+    extra = decisions(f"{{name: x, priority: 9, {MODEL}, {other}}}", f"{{name: y, {MODEL}, {LAW}}}")
+    partition = "  projections: {partitions: [{name: p, members: [math, law], default: law}]}\n"
+    assert "'y' can never win" in complaint(extra + partition)
+
+
+def test_decisions_without_a_signal_in_common_are_not_compared_in_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = []
+    made = _Table.of_variables
+
+    def count(variables: Sequence[Variable], logic: Logic) -> _Table | None:
+        tables.append(variables)
+        return made(variables, logic)
+
+    monkeypatch.setattr(_Table, "of_variables", count)
+    some = range(40)
+    keywords = ", ".join(f"{{name: k{n}, keywords: [w{n}]}}" for n in some)
+    entries = ", ".join(
+        f"{{name: d{n}, priority: {n}, {MODEL}, rules: {{type: keyword, name: k{n}}}}}" for n in some
+    )
+    policy(f"routing: {{signals: {{keywords: [{keywords}]}}, decisions: [{entries}]}}\n")
+    assert len(tables) < 3 * len(some)
 
 
 def test_a_narrower_decision_or_an_equal_priority_or_another_strategy_shadows_nothing() -> None:

@@ -37,11 +37,12 @@ def test_listener_keys_come_from_the_environment_only() -> None:
     assert "10: a key must not stand in the file" in complaint(owned % "sk-123")
 
 
-def test_identity_headers_that_no_listener_believes_are_refused() -> None:
+def test_identity_headers_that_no_listener_believes_are_refused_but_for_the_usual_ones() -> None:
     names = "global: {services: {authz: {identity: {user_id_header: X-User}}}}\n"
     assert "no listener believes these headers" in complaint(names)
     identity = policy(f"listeners: [{{identity_headers: trusted}}]\n{names}").listeners[0].identity
     assert (identity.user, identity.groups, identity.trusted) == ("x-user", "x-authz-user-groups", True)
+    assert "no listener believes these headers" in warned(names.replace("X-User", "X-Authz-User-Id"))[0]
     same = "{user_id_header: x-a, user_groups_header: x-A}"
     both = (
         f"listeners: [{{identity_headers: trusted}}]\nglobal: {{services: {{authz: {{identity: {same}}}}}}}\n"

@@ -160,6 +160,14 @@ def test_what_could_not_be_carried_out_is_refused(algorithm: dict[str, Any], mes
     assert message in complaint(algorithm)
 
 
+def test_a_weight_of_zero_is_a_weight() -> None:
+    weights = {"logprob_weight": 0, "margin_weight": 1}
+    given = {"type": "confidence", "confidence": {"hybrid_weights": weights, "cost_quality_tradeoff": 0}}
+    looper = policy_of(PORTS, given).decisions[0].looper
+    assert isinstance(looper, Confidence)
+    assert (looper.logprob_weight, looper.margin_weight, looper.cost_quality_tradeoff) == (0, 1, 0)
+
+
 def test_limits_come_from_the_integration() -> None:
     more = "global: {integrations: {looper: {timeout_seconds: 30s, max_calls: 5, endpoint: 'http://x'}}}"
     limits = policy_of(PORTS, {"type": "fusion"}, more=more).looper_limits

@@ -55,6 +55,42 @@ def test_a_repeat_of_a_repeat_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", [r"(?:\w+ ?){1,20}now", "(a|a)*b", "(a+){8}b", "(?:aa|aaa)*b", "(?=(a+)+b)x", "(?s)(?:.|\n)*x"]
+)
+def test_a_repeat_of_what_can_be_read_in_several_ways_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="repeats a group"):
+        raw_pattern(text)
+
+
+@pytest.mark.parametrize("text", [".*.*.*x", "(.*)(.*)(.*)x", r"a+\d*a+b?a+c", "(?:a+){1,3}b", ".*a.*a.*x"])
+def test_three_repeats_in_a_row_of_the_same_characters_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="three repeats in a row"):
+        raw_pattern(text)
+
+
+def test_whether_letters_tell_turns_apart_depends_on_their_case() -> None:
+    assert raw_pattern("([A-Z][a-z]+)+")
+    with pytest.raises(ValueError, match="repeats a group"):
+        raw_pattern("([A-Z][a-z]+)+", case_sensitive=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"(?:(?:then|this|the|please)\s+)*x",
+        r"(?:\w+\s+)+now",
+        ".*foo.*bar.*baz",
+        r"(?:\d{1,3}\.){3}\d{1,3}",
+        r"[\w.+-]+@[\w-]+\.[\w.-]+",
+        r"(?:.|\n)*x",
+        r'(?:"[^"]*",)*',
+    ],
+)
+def test_repeats_whose_turns_can_be_told_apart_are_accepted(text: str) -> None:
+    assert raw_pattern(text)
+
+
+@pytest.mark.parametrize(
     "text", [r"\d{3}-\d+", "(a|b)+", "(a+)?", "(a+){1,3}", r"\(a+\)+", "[(a+)]+", "(?i)x+y*"]
 )
 def test_harmless_repeats_are_accepted(text: str) -> None:

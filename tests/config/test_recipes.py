@@ -43,6 +43,13 @@ def test_a_recipe_is_checked_like_the_documents_own_routing_at_its_place() -> No
     assert f"{where} is not supported, because" in complaint(pending)
 
 
+def test_a_pii_policy_of_a_recipe_is_refused_while_the_guard_is_off() -> None:
+    plugin = "name: k}, plugins: [{type: pii, configuration: {pii_types_allowed: [], action: block}}]}]"
+    text = RECIPES.replace("name: k}}]", plugin) + "global: {guards: {pii: {mode: off}}}\n"
+    message = "the plugin pii cannot be carried out: global.guards.pii.mode is off"
+    assert complaint(text) == f"14: {message}"
+
+
 def test_an_entrypoint_needs_a_recipe_and_a_name_of_its_own() -> None:
     assert "there is no recipe 'quik'; did you mean 'quick'?" in complaint(
         RECIPES.replace("recipe: quick}", "recipe: quik}")

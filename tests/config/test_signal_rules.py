@@ -21,6 +21,7 @@ STRUCTURE = "structure: [{name: s, feature: {type: %s, source: {%s}}%s}]"
         ("context: [{name: c, min_tokens: 8KB}]", "such as 4096, 32K or 1M"),
         (STRUCTURE % ("count", "type: regex", ""), "needs a pattern"),
         (STRUCTURE % ("count", "type: regex, pattern: '(a+)+'", ""), "take forever"),
+        (STRUCTURE % ("count", "type: regex, pattern: '([A-Z][a-z]+)+'", ""), "take forever"),
         (STRUCTURE % ("count", "type: keyword_set", ""), "needs keywords"),
         (STRUCTURE % ("sequence", "type: regex, pattern: a", ""), "cannot be told from regex"),
         (STRUCTURE % ("exists", "type: regex, pattern: a", ", predicate: {gte: 2}"), "is 0 or 1"),

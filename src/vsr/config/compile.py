@@ -37,11 +37,13 @@ from vsr.config.resolve import (
     auto_names,
     cards,
     entrypoints,
+    lora_owners,
     model_id,
     model_pii_policy,
     pii_policy,
     reasoning_family,
     recipe_document,
+    resolve_model,
     strategy,
 )
 from vsr.config.retries import retry_conditions
@@ -57,11 +59,13 @@ def compile_policy(document: Document, env: Mapping[str, str], digest: str, iner
     router, defaults = document.global_.router, document.providers.defaults
     domain = document.global_.model_catalog.modules.classifier.domain
     authz = document.global_.services.authz
+    default_model, default_lora = resolve_model(defaults.default_model, "", lora_owners(document))
     listeners = tuple(_listener(listener, authz) for listener in document.listeners)
     policy = Policy(
         listeners=listeners or (Listener(name="default"),),
         models={model.name: _model(model, document, env) for model in document.providers.models},
-        default_model=defaults.default_model,
+        default_model=default_model,
+        default_lora=default_lora,
         default_reasoning_effort=defaults.default_reasoning_effort,
         auto_names=auto_names(document),
         strategy=strategy(document),

@@ -63,7 +63,10 @@ def _plugins(plugins: Iterable[schema.Plugin]) -> Iterable[Plugin]:
         if isinstance(plugin, schema.FastResponsePlugin):
             yield FastResponse(plugin.configuration.message)
         elif isinstance(plugin, schema.SystemPromptPlugin) and plugin.configuration.enabled:
-            yield SystemPrompt(plugin.configuration.system_prompt, plugin.configuration.mode)
+            mode = plugin.configuration.mode
+            yield SystemPrompt(
+                plugin.configuration.system_prompt, "insert" if mode == "insert" else "replace"
+            )
         elif isinstance(plugin, schema.HeaderMutationPlugin):
             yield _header_mutation(plugin.configuration)
         elif isinstance(plugin, schema.PiiPlugin) and plugin.configuration.enabled:

@@ -88,10 +88,10 @@ def _confidence(given: schema.Confidence, algorithm: Algorithm) -> Confidence:
         method=given.confidence_method,
         threshold=given.threshold or _THRESHOLDS[given.confidence_method],
         order=given.escalation_order,
-        cost_quality_tradeoff=given.cost_quality_tradeoff or 0.3,
+        cost_quality_tradeoff=given.cost_quality_tradeoff,
         only_arguments=given.token_filter == "tool_call_args",
-        logprob_weight=weights.logprob_weight or 0.5,
-        margin_weight=weights.margin_weight or 0.5,
+        logprob_weight=weights.logprob_weight,
+        margin_weight=weights.margin_weight,
         verifier=_verifier(given) if given.confidence_method == "automix_entailment" else None,
         on_error=_on_error(given.on_error, algorithm),
     )

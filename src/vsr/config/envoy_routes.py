@@ -12,6 +12,7 @@ from vsr.config.envoy_destinations import DESTINATION_CLUSTER, Destination
 from vsr.config.envoy_errors import EXTENSIONS, Object
 from vsr.config.envoy_pools import Pool, routed
 from vsr.config.envoy_values import authority, seconds
+from vsr.config.headers import printable
 from vsr.config.policy import Backend, Policy
 from vsr.config.policy_reliability import NOT_SERVED
 
@@ -53,7 +54,7 @@ def _known(policy: Policy, model: str, backend: Backend, pool: Pool) -> Object:
     single = len(pool.backends) == 1
     host: Object = {"host_rewrite_literal": authority(backend)} if single else {"auto_host_rewrite": True}
     return {
-        "match": {"prefix": "/", "headers": [_exactly("x-selected-model", model), chosen]},
+        "match": {"prefix": "/", "headers": [_exactly("x-selected-model", printable(model)), chosen]},
         "route": {
             "cluster": pool.name,
             **host,

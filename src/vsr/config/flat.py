@@ -14,6 +14,7 @@ from pydantic import Field
 from vsr.config.paths import Finding, KeyPath, Plain, Report
 from vsr.config.pending_entry import Pending
 from vsr.config.schema.base import Name, Port, Section, Whole
+from vsr.config.schema.decisions import SystemPromptMode
 from vsr.config.schema.providers import ModelPiiPolicy
 from vsr.config.schema.routing import Lora
 from vsr.config.schema.signals import ModelScore
@@ -112,7 +113,7 @@ class FlatCategory(Section):
     model_scores: tuple[ModelScore, ...] = ()
     system_prompt: str = ""
     system_prompt_enabled: bool = True
-    system_prompt_mode: Literal["replace", "insert"] = "replace"
+    system_prompt_mode: SystemPromptMode = "replace"
 
 
 class FlatClassifier(Section):

@@ -1,9 +1,10 @@
-"""Which header fields a configuration may name, and why not the others."""
+"""Which header fields a configuration may name, why not the others, and names as values of fields."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
@@ -14,7 +15,7 @@ _FRAMING: Final = frozenset(
     }
 )
 _ROUTERS: Final = ("x-vsr-", "x-envoy-", "x-selected-model", "x-gateway-destination-endpoint", ":")
-_CREDENTIALS: Final = frozenset(
+CREDENTIALS: Final = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "x-goog-api-key"}
 )
 
@@ -37,5 +38,10 @@ def header_complaint(name: str, value: str = "") -> str:
     return ""
 
 
+def printable(name: str) -> str:
+    """A configured name as a header value: what is not ASCII is percent-encoded."""
+    return name if name.isascii() and name.isprintable() else quote(name, safe=" /:,._-")
+
+
 def is_credential(name: str) -> bool:
-    return name.lower() in _CREDENTIALS
+    return name.lower() in CREDENTIALS

@@ -12,6 +12,8 @@ import warnings
 from re import Pattern
 from typing import Final
 
+from vsr.config.ambiguous import check_ambiguous
+
 MAX_PATTERN: Final = 2000
 
 # Latin, Greek, Cyrillic, Hebrew, Arabic and the scripts of India. The borders below are written as a choice
@@ -22,22 +24,6 @@ _AFTER: Final = rf"(?:(?!\w)|(?!{_SPACED}))"
 _SPACED_WORD: Final = re.compile(rf"(?={_SPACED})\w")
 _KELVIN: Final = "\u212a"
 _BORDERS: Final = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
-_QUANTIFIER: Final = re.compile(r"[*+]|\{[0-9]*,\}")
-
-
-_WORDS_IN_A_ROW: Final = re.compile(
-    r"\(\?:\(\?:(?P<words>[^\\()\[\]{}?*+^$.\s][^\\()\[\]{}?*+^$.]*)\)\\s\+\)(?:[*+]|\{[0-9]*,\})"
-)
-"""`(?:(?:please|then)\\s+)*`: a repeat of a repeat that can be read in one way only, if they are apart."""
-
-
-def _apart(words: str) -> bool:
-    """Whether no alternative begins with another one and a space, nor with a space."""
-    given = words.split("|")
-    return all(
-        word and not word[0].isspace() and not any(word.startswith(f"{other} ") for other in given)
-        for word in given
-    )
 
 
 def keyword_pattern(keyword: str, case_sensitive: bool) -> Pattern[str]:
@@ -82,7 +68,7 @@ def anchor(keyword: str) -> bytes:
 
 
 def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
-    """Raises ValueError with a reason: syntax, length, or a repeated group that repeats inside.
+    """Raises ValueError with a reason: syntax, length, or that a text can be read in too many ways.
 
     The last is refused because Python's matcher needs time exponential in the text for `(a+)+`, and
     whoever writes a prompt could stop the router with it.
@@ -93,30 +79,7 @@ def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             pattern = re.compile(text, 0 if case_sensitive else re.IGNORECASE)
+            check_ambiguous(text, pattern.flags)
     except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(f"is not a regular expression: {error}") from error
-    if _repeats_a_repeat(text):
-        raise ValueError(
-            "repeats a group that repeats inside, such as (a+)+, which can take forever to match"
-        )
     return pattern
-
-
-def _repeats_a_repeat(text: str) -> bool:
-    """Scans once; a stack holds for every open group whether it has an unbounded repeat inside."""
-    text = _WORDS_IN_A_ROW.sub(lambda found: "x*" if _apart(found["words"]) else found[0], text)
-    text = re.sub(r"\\.", "x", text, flags=re.DOTALL)
-    text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
-    groups = [False]
-    for index, character in enumerate(text):
-        if character == "(":
-            groups.append(False)
-        elif character == ")" and len(groups) > 1:
-            inside = groups.pop()
-            repeated = _QUANTIFIER.match(text, index + 1) is not None
-            if inside and repeated:
-                return True
-            groups[-1] = groups[-1] or inside or repeated
-        elif _QUANTIFIER.match(text, index):
-            groups[-1] = True
-    return False

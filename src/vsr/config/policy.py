@@ -238,7 +238,8 @@ class Policy:
     """A whole configuration, ready to run.
 
     models and backends are keyed by name; aliases map every other name a client may use (LoRA names)
-    to a model. auto_names are the names that ask the router to choose. digest identifies the source.
+    to a model. default_lora: the LoRA of default_model that serves instead of it, if one does.
+    auto_names are the names that ask the router to choose. digest identifies the source.
     inert lists known keys that were given and have no effect yet.
     entrypoints: model names of clients that ask a recipe; a recipe is a policy of its own that differs
     in signals, projections, decisions and strategy. recipe is the name of this one.
@@ -248,6 +249,7 @@ class Policy:
     listeners: tuple[Listener, ...] = (Listener(name="default"),)
     models: Mapping[str, Model] = field(default_factory=dict)
     default_model: str = ""
+    default_lora: str = ""
     default_reasoning_effort: str = "medium"
     auto_names: tuple[str, ...] = ("vllm-sr/auto", "auto", "MoM")
     strategy: Literal["priority", "confidence"] = "priority"

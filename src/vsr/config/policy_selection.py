@@ -31,6 +31,12 @@ class Pricing:
     def cached(self) -> float:
         return self.prompt if self.cached_input is None else self.cached_input
 
+    def cost(self, prompt: int, completion: int, cached: int) -> float:
+        """Of so many tokens; cached: of the prompt."""
+        cached = min(cached, prompt)  # whatever a back end says: a cost is never negative
+        read = (prompt - cached) * self.prompt + cached * self.cached
+        return (read + completion * self.completion) / 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

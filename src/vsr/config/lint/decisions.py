@@ -15,7 +15,7 @@ from vsr.config.lint.projections import output_names
 from vsr.config.lint.selection import check_selection
 from vsr.config.paths import KeyPath, Report, suggest
 from vsr.config.resolve import signal_names, strategy
-from vsr.config.schema.decisions import Decision, HeaderMutationPlugin, PiiPlugin, Rule
+from vsr.config.schema.decisions import Decision, HeaderMutationPlugin, PiiPlugin, Rule, SystemPromptPlugin
 
 _ROOT: KeyPath = ("routing", "decisions")
 _LABELLED: Final = ("classifier", "complexity")
@@ -38,7 +38,7 @@ def check_decisions(context: Context) -> None:
         else:
             check_selection(context, decision, path)
         _check_iterations(decision, path, context.report)
-        _check_plugins(decision, path, context.report)
+        _check_plugins(decision, path, context)
         _check_emits(decision, path, context.report)
     _check_shadowed(context, logic)
 
@@ -115,13 +115,17 @@ def _check_iterations(decision: Decision, path: KeyPath, report: Report) -> None
                 report.error((*where, "outputs", place, "value"), message)
 
 
-def _check_plugins(decision: Decision, path: KeyPath, report: Report) -> None:
+def _check_plugins(decision: Decision, path: KeyPath, context: Context) -> None:
+    report, guard = context.report, context.document.global_.guards.pii
     types = (plugin.type for plugin in decision.plugins)
     check_unique(types, (*path, "plugins"), "plugin", report, field="type")
     for index, plugin in enumerate(decision.plugins):
         where = (*path, "plugins", index, "configuration")
         if isinstance(plugin, HeaderMutationPlugin):
             _check_headers(plugin, where, report)
+        elif isinstance(plugin, SystemPromptPlugin) and plugin.configuration.mode == "append":
+            message = "append is taken for replace, as in the original: the client's system prompt goes"
+            report.warn((*where, "mode"), message)
         elif isinstance(plugin, PiiPlugin):
             check_pii_types(
                 plugin.configuration.pii_types_allowed or (), (*where, "pii_types_allowed"), report
@@ -129,12 +133,15 @@ def _check_plugins(decision: Decision, path: KeyPath, report: Report) -> None:
             acts = plugin.configuration.action in ("mask", "block")
             if acts and plugin.configuration.pii_types_allowed is None:
                 report.error((*where, "action"), NOTHING_TO_ACT_ON.format(plugin.configuration.action))
+            if plugin.configuration.enabled and guard.mode == "off":
+                report.error((*path, "plugins", index), f"the plugin pii {GUARD_IS_OFF}")
 
 
 NOTHING_TO_ACT_ON = (
     "action {} needs pii_types_allowed, the types that may pass; [] lets none pass. "
     "Without the list every type may pass and nothing would happen"
 )
+GUARD_IS_OFF = "cannot be carried out: global.guards.pii.mode is off"
 
 
 def _check_headers(plugin: HeaderMutationPlugin, path: KeyPath, report: Report) -> None:

@@ -35,29 +35,47 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is known of a rule alone. rule: so that no other takes its id. touched: its signals, and the
+    numbers of the groups of alternatives that they are in."""
+
+    rule: Rule
+    variables: tuple[Variable, ...]
+    touched: frozenset[tuple[str, str] | int]
+    never: bool
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Logic:
-    """alternatives: groups of signals of which at most one matches, as (type, name)."""
+    """alternatives: by signal, as (type, name), the numbers of the groups it is in of which at most one
+    matches. Every rule is compared with many others, so what is asked of it alone is kept."""
 
     routing: Routing
-    alternatives: tuple[frozenset[tuple[str, str]], ...] = field(init=False)
+    alternatives: dict[tuple[str, str], set[int]] = field(init=False, default_factory=dict)
+    _kept: dict[int, _Kept] = field(init=False, default_factory=dict)
+    _variables: dict[int, tuple[Rule, Variable]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alternatives", tuple(_alternatives(self.routing)))
+        for number, group in enumerate(_alternatives(self.routing)):
+            for signal in group:
+                self.alternatives.setdefault(signal, set()).add(number)
 
     def never(self, rule: Rule) -> bool:
-        table = _Table.of([rule], self)
-        return table is not None and table.true(rule) & table.possible == 0
+        return self.kept(rule).never
 
     def always(self, rule: Rule) -> bool:
         """Only of a rule that looks as if it asked for something."""
-        table = _Table.of([rule], self)
-        return table is not None and bool(table.columns) and table.possible & ~table.true(rule) == 0
+        kept = self.kept(rule)
+        return bool(kept.variables) and kept.always
 
     def implies(self, rule: Rule | None, others: Sequence[Rule | None]) -> bool:
         """Whenever `rule` matches, so does one of the others. None is the catch-all."""
         if None in others:
             return True
         given = [other for other in others if other is not None]
+        if len(given) == 1 and not self._related(rule, given[0]):
+            return self.kept(given[0]).always or (rule is not None and self.never(rule))
         table = _Table.of([*given, *([rule] if rule else [])], self)
         if table is None:
             return False
@@ -67,7 +85,34 @@ class Logic:
         premise = table.true(rule) if rule else table.ones
         return premise & table.possible & ~covered == 0
 
-    def variable(self, rule: Rule) -> Variable:
+    def _related(self, rule: Rule | None, other: Rule) -> bool:
+        """Whether what one finds says anything about what the other finds."""
+        return rule is not None and not self.kept(rule).touched.isdisjoint(self.kept(other).touched)
+
+    def kept(self, rule: Rule) -> _Kept:
+        found = self._kept.get(id(rule))
+        if found is None:
+            variables = tuple(dict.fromkeys(self.variable(leaf) for leaf in leaves(rule)))
+            signals = {(variable.type, variable.name) for variable in variables}
+            groups = {number for signal in signals for number in self.alternatives.get(signal, ())}
+            table = _Table.of_variables(variables, self)
+            true = 0 if table is None else table.true(rule)
+            found = self._kept[id(rule)] = _Kept(
+                rule,
+                variables,
+                frozenset((*signals, *groups)),
+                never=table is not None and true & table.possible == 0,
+                always=table is not None and table.possible & ~true == 0,
+            )
+        return found
+
+    def variable(self, leaf: Rule) -> Variable:
+        found = self._variables.get(id(leaf))
+        if found is None:
+            found = self._variables[id(leaf)] = leaf, self._variable(leaf)
+        return found[1]
+
+    def _variable(self, rule: Rule) -> Variable:
         kind = rule.type or ""
         name, verdict = signal_reference(kind, rule.name, self.routing.signals.domains)
         bounds = _ends(rule.predicate) if rule.predicate else None
@@ -84,8 +129,8 @@ class Logic:
             return False
         if same:
             return bool(one.label and other.label) and one.label != other.label
-        pair = {(one.type, one.name), (other.type, other.name)}
-        return any(pair <= group for group in self.alternatives)
+        groups = self.alternatives.get((one.type, one.name), set())
+        return not groups.isdisjoint(self.alternatives.get((other.type, other.name), ()))
 
     def includes(self, one: Variable, other: Variable) -> bool:
         """Whenever `one` matches, so does the other."""
@@ -109,7 +154,15 @@ class _Table:
 
     @classmethod
     def of(cls, rules: Iterable[Rule], logic: Logic) -> _Table | None:
-        variables = list(dict.fromkeys(logic.variable(leaf) for rule in rules for leaf in leaves(rule)))
+        variables: dict[Variable, None] = {}
+        for rule in rules:
+            variables |= dict.fromkeys(logic.kept(rule).variables)
+            if len(variables) > MAX_VARIABLES:
+                return None
+        return cls.of_variables(tuple(variables), logic)
+
+    @classmethod
+    def of_variables(cls, variables: Sequence[Variable], logic: Logic) -> _Table | None:
         if len(variables) > MAX_VARIABLES:
             return None
         ones = (1 << (1 << len(variables))) - 1

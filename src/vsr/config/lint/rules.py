@@ -77,7 +77,7 @@ def _check_structure(context: Context, rule: StructureSignal, path: KeyPath) -> 
             _error(context, where, "type regex needs a pattern")
         else:
             try:
-                raw_pattern(source.pattern)
+                raw_pattern(source.pattern, source.case_sensitive)
             except ValueError as error:
                 _error(context, (*where, "pattern"), f"pattern {error}")
     elif source.type == "keyword_set" and not source.keywords:

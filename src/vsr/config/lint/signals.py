@@ -77,7 +77,7 @@ def _check_keyword(rule: KeywordSignal, path: KeyPath, context: Context) -> None
         return
     for index, keyword in enumerate(rule.keywords):
         try:
-            raw_pattern(keyword)
+            raw_pattern(keyword, rule.case_sensitive)
         except ValueError as error:
             context.report.error((*path, "keywords", index), f"pattern {error}")
 

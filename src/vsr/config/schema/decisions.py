@@ -93,10 +93,14 @@ class FastResponsePlugin(Section):
     configuration: FastResponseConfiguration
 
 
+SystemPromptMode = Literal["replace", "insert", "append"]
+"""`append` stands in files of the original, which takes it for `replace`; so do we."""
+
+
 class SystemPromptConfiguration(Section):
     enabled: bool = True
     system_prompt: Annotated[str, Field(min_length=1)]
-    mode: Literal["replace", "insert"] = "replace"
+    mode: SystemPromptMode = "replace"
 
 
 class SystemPromptPlugin(Section):

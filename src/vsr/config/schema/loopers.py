@@ -16,14 +16,12 @@ Breadth = Annotated[Whole, Field(ge=1, le=128)]
 
 
 class HybridWeights(Section):
-    """As in the original, 0 leaves a weight at its default."""
-
     logprob_weight: Weight = 0.5
     margin_weight: Weight = 0.5
 
     @model_validator(mode="after")
     def _sum(self) -> HybridWeights:
-        if abs((self.logprob_weight or 0.5) + (self.margin_weight or 0.5) - 1) > 1e-6:
+        if abs(self.logprob_weight + self.margin_weight - 1) > 1e-6:
             raise ValueError("logprob_weight and margin_weight must add up to 1")
         return self
 
