@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from tests.cli.command import COMMANDS
 from vsr.config.load import load_text
 from vsr.simulator.settings import FaultKind
+from vsr.telemetry import Metrics
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -44,6 +46,19 @@ def test_every_command_flag_and_variable_is_described() -> None:
         if f"`{word}`" not in text
     ]
     missing += [name for name, _ in COMMANDS if f"`{name}" not in text and f"## {name}" not in text]
+    assert missing == []
+
+
+def test_every_metric_is_described_with_its_type_and_labels() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    missing = []
+    for family in vars(Metrics()).values():
+        if isinstance(family, (Counter, Gauge, Histogram)):
+            (told,) = family.describe()
+            name = told.name + ("_total" if told.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in family._labelnames)
+            row = f"| `{name}` | {told.type} | {labels} |".replace("|  |", "| |")
+            missing += [] if row in text else [row]
     assert missing == []
 
 

@@ -189,7 +189,7 @@ class _Names:
     def of(cls, policy: Policy) -> _Names:
         recipes = [policy, *policy.recipes.values()]
         return cls(
-            models=frozenset(policy.models),
+            models=frozenset(name for one in policy.models.values() for name in (one.name, *one.loras)),
             backends=frozenset(one.name for model in policy.models.values() for one in model.backends),
             decisions=frozenset(one.name for recipe in recipes for one in recipe.decisions),
             signals=frozenset(name for recipe in recipes for name in _signal_names(recipe.signals)),

@@ -9,11 +9,13 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from urllib.parse import quote
 
+from vsr.config.headers import printable
+from vsr.config.policy import Policy
+from vsr.decisions.projections import project
 from vsr.facts import Entity, Facts
 from vsr.identity.keys import CREDENTIAL_HEADERS
-from vsr.route import Retention, Route
+from vsr.route import Retention, Route, SystemPrompt
 
 SELECTED_MODEL = "x-selected-model"
 DESTINATION = "x-gateway-destination-endpoint"
@@ -22,6 +24,13 @@ DEBUG = "x-vsr-debug"
 
 _RESERVED = frozenset({SELECTED_MODEL, DESTINATION})
 _RESERVED_PREFIXES = ("x-vsr-", "x-authz-", "x-gateway-")
+_PLURAL = {
+    "keyword": "keywords",
+    "embedding": "embeddings",
+    "domain": "domains",
+    "projection": "projections",
+}
+"""Families of signals that the original names in the plural; others go by their type."""
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
@@ -54,7 +63,7 @@ def describe(route: Route, *, path: str, success: bool, reveal: bool = True) -> 
         "x-vsr-selected-recipe": route.recipe if route.recipe != "default" else "",
         "x-vsr-selected-decision": route.decision,
         "x-vsr-selected-algorithm": route.algorithm,
-        "x-vsr-selected-model": route.model,
+        "x-vsr-selected-model": route.selected_model,
         "x-vsr-selected-reasoning": "" if route.reasoning is None else ("on" if route.reasoning else "off"),
     }
     headers.update({name: printable(value) for name, value in optional.items() if value})
@@ -72,11 +81,6 @@ def _retention(retention: Retention | None) -> dict[str, str]:
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return {f"x-vsr-retention-{name}": str(value).lower() for name, value in given.items()}
-
-
-def printable(name: str) -> str:
-    """A configured name as a header value: what is not ASCII is percent-encoded."""
-    return name if name.isascii() and name.isprintable() else quote(name, safe=" /:,._-")
 
 
 def _guards(route: Route) -> dict[str, str]:
@@ -105,17 +109,21 @@ def count_types(entities: tuple[Entity, ...]) -> str:
     return ",".join(f"{kind}={number}" for kind, number in sorted(counts.items()))
 
 
-def debug(facts: Facts) -> dict[str, str]:
-    """What `x-vsr-debug: true` adds: the matched signals by family, and how much was read."""
+def debug(facts: Facts, route: Route, policy: Policy) -> dict[str, str]:
+    """What `x-vsr-debug: true` adds: the matched signals by family as the decisions saw them, how much was
+    read, and whether the model got a system prompt of the router's."""
     matched: dict[str, list[str]] = {}
-    for signal in facts.signals.values():
+    projections = policy.for_model(route.requested_model).projections
+    for signal in project(projections, facts.signals).signals.values():
         if signal.matched:
             matched.setdefault(signal.type, []).append(signal.name)
-    plural = {"keyword": "keywords", "domain": "domains"}
     headers = {
-        f"x-vsr-matched-{plural.get(kind, kind)}": printable(",".join(names))
+        f"x-vsr-matched-{_PLURAL.get(kind, kind).replace('_', '-')}": printable(",".join(names))
         for kind, names in sorted(matched.items())
     }
+    called = route.outcome in ("forward", "compose")
+    prompted = called and any(isinstance(plugin, SystemPrompt) for plugin in route.plugins)
+    headers["x-vsr-injected-system-prompt"] = str(prompted).lower()
     if facts.readings is not None:
         headers["x-vsr-context-token-count"] = str(facts.readings.coverage.tokens)
     return headers

@@ -109,12 +109,14 @@ class Route:
               unknown_model: the client named a model nobody configured.
               unroutable: nothing matched and there is no default model.
               unselected: a decision matched, and its algorithm may not send it to any of its models.
-    model     logical name of the chosen model; model_id is what goes into the body (a LoRA or
-              provider id may differ); backends are the names of its back ends in order of trial.
+    model     logical name of the chosen model; lora the LoRA of it that serves, empty for none; model_id
+              is what goes into the body (a LoRA or provider id may differ); backends are the names of its
+              back ends in order of trial.
     reasoning None leaves the client's own setting alone; True or False sets it explicitly.
     recipe    the set of decisions that was asked, "default" for the document's own.
     retention what the decision says about state kept for the client.
     members   names of the models that `compose` may call, in the order of their first calls.
+    instead_of the algorithm that could not choose, where the static choice stands in for it.
     refused_by the guard whose finding refused it.
     mask      entities to replace by placeholders before forwarding.
     reason    one content-free sentence: why this outcome.
@@ -142,6 +144,13 @@ class Route:
     recipe: str = "default"
     retention: Retention | None = None
     members: tuple[str, ...] = ()
+    lora: str = ""
+    instead_of: str = ""
+
+    @property
+    def selected_model(self) -> str:
+        """What was chosen, as headers, metrics and logs name it: the LoRA if one serves, else the model."""
+        return self.lora or self.model
 
     def finding(self, guard: str) -> Finding | None:
         return next((finding for finding in self.findings if finding.guard == guard), None)

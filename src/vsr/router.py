@@ -222,16 +222,18 @@ def decide(
             reason = f"best model for {category}" if choice else ""
             route = replace(route, confidence=category_confidence)
         if choice is None and not _fast_response(plugins):
-            choice = Choice(model=policy.default_model) if policy.default_model else None
+            choice = Choice(policy.default_model, policy.default_lora) if policy.default_model else None
             reason = reason or f"nothing matched: default model (category {category or 'unknown'})"
             if choice is None:
                 return replace(route, outcome="unroutable", reason="nothing matched, no default model")
         route = _with_choice(route, choice, policy, reason)
     elif (model := _named(requested, policy)) is not None:
+        lora = requested if requested != model else ""
         route = replace(
             route,
             model=model,
-            model_id=_model_id(model, requested if requested != model else "", policy),
+            lora=lora,
+            model_id=_model_id(model, lora, policy),
             reason="the client named this model",
             algorithm="specified",
         )
@@ -264,11 +266,13 @@ def _asked_about(route: Route, facts: Facts, policy: Policy, seed: int) -> tuple
     return decision, question(facts, algorithm, route.category, decision.name, seed)
 
 
-def chosen(route: Route, policy: Policy) -> ModelRef:
+def chosen(route: Route) -> ModelRef:
     """The model of a route as one of its candidates."""
-    lora = route.model_id if route.model_id in policy.models[route.model].loras else ""
     return ModelRef(
-        route.model, lora, use_reasoning=route.reasoning is True, reasoning_effort=route.reasoning_effort
+        route.model,
+        route.lora,
+        use_reasoning=route.reasoning is True,
+        reasoning_effort=route.reasoning_effort,
     )
 
 
@@ -346,8 +350,10 @@ def _with_choice(route: Route, choice: Choice | None, policy: Policy, reason: st
     return replace(
         route,
         model=choice.model,
+        lora=choice.lora,
         model_id=_model_id(choice.model, choice.lora, policy),
         algorithm=choice.algorithm,
+        instead_of=choice.instead_of,
         scores=choice.scores,
         reasoning=choice.reasoning if family else None,
         reasoning_effort=(choice.effort or policy.default_reasoning_effort) if choice.reasoning else "",

@@ -116,14 +116,14 @@ class Metrics:
         self.tokens = counter("llm_model_tokens_total", "Tokens used, prompt and completion", "model")
         self.looper_calls = counter(
             "vsr_looper_calls_total",
-            "Calls to models that loopers made (cancelled ones count as ok)",
+            "Calls to models that loopers made, by what became of them",
             "algorithm",
             "model",
             "result",
         )
         self.fallbacks = counter(
             "llm_model_selection_fallback_total",
-            "Times that an algorithm which asks others did without what it asked for",
+            "Times that an algorithm could not choose, or did without what it asked others for",
             "method",
             "decision",
             "reason",
@@ -141,6 +141,12 @@ class Metrics:
             "model",
             buckets=_SLOW,
         )
+        self.tpot = histogram(
+            "llm_model_tpot_seconds",
+            "Seconds per token: of a stream after the first byte, of a plain answer from sending on",
+            "model",
+        )
+        self.cost = counter("llm_model_cost_total", "Cost by the configured prices", "model", "currency")
         self.routing_latency = histogram("llm_model_routing_latency_seconds", "Judging and deciding")
         self.modifications = counter(
             "llm_model_routing_modifications_total",
@@ -153,6 +159,11 @@ class Metrics:
         )
         self.signal_extractions = counter(
             "llm_signal_extraction_total", "Signals computed", "signal_type", "signal_name"
+        )
+        self.signal_latency = histogram(
+            "llm_signal_extraction_latency_seconds",
+            "Computing one signal, where that is a call of its own",
+            "signal_type",
         )
         self.decision_matches = counter("llm_decision_match_total", "Decisions that won", "decision_name")
         self.decision_evaluations = counter(
@@ -196,6 +207,8 @@ class Metrics:
             computed.inc()
             if signal.matched:
                 matched.inc()
+            if signal.seconds:
+                self.signal_latency.labels(signal_type=signal.type).observe(signal.seconds)
         remote = facts.signals.get(REMOTE_GUARD)
         if remote is not None:
             result = "error" if remote.error else "violating" if remote.matched else "clean"
@@ -208,14 +221,15 @@ class Metrics:
             self.findings.labels(guard=finding.guard, state=finding.state, acted=acted).inc()
             if finding.guard == "pii":
                 for kind in finding.types:
-                    self.pii.labels(model=route.model or OTHER, pii_type=kind).inc()
+                    self.pii.labels(model=route.selected_model or OTHER, pii_type=kind).inc()
 
     def routed(self, route: Route, code: str) -> None:
         """A routed request ended; code is its error code, empty if it went well."""
-        model = route.model or OTHER
+        model = route.selected_model or OTHER
         if route.outcome == "forward":
             self.model_requests.labels(model=model).inc()
-            self.modifications.labels(source_model=route.requested_model, target_model=model).inc()
+            if model != route.requested_model:
+                self.modifications.labels(source_model=route.requested_model, target_model=model).inc()
             if route.reasoning is not None:
                 self.reasoning.labels(
                     category=route.category or OTHER,
@@ -226,12 +240,14 @@ class Metrics:
         if code:
             self.request_errors.labels(model=model, reason=code).inc()
 
-    def composed(self, algorithm: str, calls: Iterable[tuple[str, int, int, int, int]]) -> None:
-        """A looper ended; by model: calls, failed ones among them, tokens of prompts and of completions."""
-        for model, made, failed, prompt_tokens, completion_tokens in calls:
+    def composed(self, algorithm: str, calls: Iterable[tuple[str, int, int, int, int, int]]) -> None:
+        """A looper ended; by model: calls, failed and cancelled ones among them, tokens of prompts and of
+        completions."""
+        for model, made, failed, cancelled, prompt_tokens, completion_tokens in calls:
             self.model_requests.labels(model=model).inc(made)
-            self.looper_calls.labels(algorithm=algorithm, model=model, result="failed").inc(failed)
-            self.looper_calls.labels(algorithm=algorithm, model=model, result="ok").inc(made - failed)
+            results = {"ok": made - failed - cancelled, "failed": failed, "cancelled": cancelled}
+            for result, times in results.items():
+                self.looper_calls.labels(algorithm=algorithm, model=model, result=result).inc(times)
             self.prompt_tokens.labels(model=model).inc(prompt_tokens)
             self.completion_tokens.labels(model=model).inc(completion_tokens)
             self.tokens.labels(model=model).inc(prompt_tokens + completion_tokens)
@@ -240,15 +256,23 @@ class Metrics:
         for reason, times in reasons.items():
             self.fallbacks.labels(method=algorithm, decision=decision, reason=reason).inc(times)
 
-    def timed(self, route: Route, first_byte: float, whole: float) -> None:
-        """Seconds from sending to the first byte and to the end of the answer."""
-        self.ttft.labels(model=route.model).observe(first_byte)
-        self.completion_latency.labels(model=route.model).observe(whole)
+    def applied(self, decision: str, plugins: Iterable[str]) -> None:
+        """Plugins of a decision, by name, that did their work. None of them can fail."""
+        for name in plugins:
+            self.plugins.labels(plugin_type=name, decision_name=decision, status="success").inc()
+
+    def timed(self, route: Route, first_byte: float, whole: float, per_token: float | None) -> None:
+        """Seconds from sending to the first byte and to the end of the answer, and per token if known."""
+        self.ttft.labels(model=route.selected_model).observe(first_byte)
+        self.completion_latency.labels(model=route.selected_model).observe(whole)
+        if per_token is not None:
+            self.tpot.labels(model=route.selected_model).observe(per_token)
 
     def used(self, route: Route, prompt_tokens: int, completion_tokens: int) -> None:
-        self.prompt_tokens.labels(model=route.model).inc(prompt_tokens)
-        self.completion_tokens.labels(model=route.model).inc(completion_tokens)
-        self.tokens.labels(model=route.model).inc(prompt_tokens + completion_tokens)
+        model = route.selected_model
+        self.prompt_tokens.labels(model=model).inc(prompt_tokens)
+        self.completion_tokens.labels(model=model).inc(completion_tokens)
+        self.tokens.labels(model=model).inc(prompt_tokens + completion_tokens)
 
     def forget(self, labels: tuple[str, ...], names: Set[str]) -> None:
         """Drop the series of names that no configuration has any more: one that changes often would leave

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.command import COMMANDS, environment, vsr
 from vsr import __version__
+from vsr.cli import logs
 
 
 def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +46,17 @@ def test_wrong_use_is_one_sentence_on_stderr_and_exit_code_2(
     assert result.out == ""
     assert result.err.startswith("vsr: ")
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["VSR_PORT", "VSR_METRICS_PORT", "VSR_MANAGEMENT_PORT", "VSR_EXTPROC_PORT"])
+def test_an_address_that_kubernetes_sets_for_a_service_is_no_port(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(logs, "configure", lambda level, style: None)
+    monkeypatch.setenv(name, "tcp://10.0.0.1:8801")
+    assert "missing.yaml: cannot be read" in vsr(capsys, "serve", "--config", "missing.yaml").err
+    monkeypatch.setenv(name, "http://10.0.0.1")
+    assert "Invalid value" in vsr(capsys, "serve", "--config", "missing.yaml").err
 
 
 def test_the_version_is_told_without_loading_what_serves() -> None:

@@ -68,9 +68,13 @@ async def test_workers_share_the_ports_and_their_metrics_are_added_up() -> None:
         assert await stopped(router) == 0
 
 
-async def test_behind_envoy_the_same_request_is_answered() -> None:
-    async with serving("--envoy") as router:
+async def test_behind_envoy_the_same_request_is_answered_wherever_processor_and_metrics_listen() -> None:
+    async with serving("--envoy", "--extproc-host", "::1", "--metrics-host", "::1") as router:
         assert "Envoy" in router.banner
+        metrics = f"http://[::1]:{router.metrics_port}/metrics"
+        assert metrics in router.banner
+        async with aiohttp.ClientSession() as session, session.get(metrics) as response:
+            assert response.status == 200
         async with (
             aiohttp.ClientSession() as session,
             session.post(f"{router.url}/v1/chat/completions", json={**STREAM, "stream": False}) as response,
@@ -89,12 +93,12 @@ async def test_the_models_of_openai_base_url_are_served_without_a_file() -> None
             assert server.requests[-1].headers["authorization"] == "Bearer k"
 
 
-async def test_a_port_in_use_is_one_sentence_and_exit_code_2() -> None:
+async def test_a_port_in_use_is_one_sentence_and_exit_code_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = str(busy.getsockname()[1])
         async with running("serve", "--port", port, VSR_SIMULATOR_PORT=str(free_port())) as process:
             out, err = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 2
+    assert process.returncode == 1
     assert out == b""
     assert f"127.0.0.1:{port}".encode() in err
     assert b"Traceback" not in err

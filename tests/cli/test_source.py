@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import free_port
-from vsr.cli import source
+from tests.doors.backend import Connection, Received, ScriptedBackend, response
+from vsr.cli import ports, source
 from vsr.cli.serve_options import ServeOptions
-from vsr.errors import ConfigError
+from vsr.errors import ConfigError, StartError
 from vsr.simulator import Fault, Settings, SimulatorServer
 
 
@@ -31,8 +32,18 @@ async def test_a_server_without_models_is_an_error() -> None:
 
 
 def test_a_server_that_is_not_there_is_one_sentence() -> None:
-    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL: its /models cannot be reached"):
+    with pytest.raises(StartError, match=r"OPENAI_BASE_URL: its /models cannot be reached"):
         source.list_models({"OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"})
+
+
+async def test_a_server_that_fails_is_not_blamed_on_the_url() -> None:
+    async def script(request: Received, connection: Connection) -> None:
+        await connection.send(response(b"{}", "503 Service Unavailable"))
+
+    async with ScriptedBackend(script) as server:
+        base_url = {"OPENAI_BASE_URL": f"http://127.0.0.1:{server.port}/v1"}
+        with pytest.raises(StartError, match="OPENAI_BASE_URL: its /models answered with status 503"):
+            await asyncio.to_thread(source.list_models, base_url)
 
 
 def test_a_url_of_another_kind_is_refused() -> None:
@@ -65,6 +76,13 @@ def test_flags_move_the_listener_and_the_management_api() -> None:
 def test_a_host_beyond_loopback_without_keys_is_refused() -> None:
     with pytest.raises(ConfigError, match="api_keys"):
         source.load(ServeOptions(host="0.0.0.0"), {})
+
+
+def test_metrics_and_the_external_processor_are_wanted_where_the_flags_say() -> None:
+    options = ServeOptions(extproc=True, extproc_host="0.0.0.0", metrics_host="::1")
+    wanted = ports.wanted(source.load(options, {}), options)
+    assert wanted["external processor"] == ("0.0.0.0", 50051)
+    assert wanted["metrics"] == ("::1", 9190)
 
 
 def test_options_survive_the_way_to_a_worker() -> None:

@@ -17,6 +17,7 @@ from tests.envoy.world import BackEnd, SmallExchange, World
 from vsr.config.policy import Backend, Listener, Model, Policy, Timeouts
 from vsr.doors.extproc import ExtProcServer
 from vsr.doors.extproc.server import SERVICE
+from vsr.errors import StartError
 from vsr.exchange import Exchange, RequestHead
 
 MODE = processing_mode_pb2.ProcessingMode
@@ -24,12 +25,12 @@ CANARY = "text of a client"
 BODY = b'{"model": "auto", "messages": []}'
 
 
-def small_world(idle: float = 60) -> World:
+def small_world(idle: float = 60, first_token: float = 120) -> World:
     backend = Backend("math-7b-1", "math-7b", "http", "127.0.0.1", 9)
     policy = Policy(
         listeners=(Listener("other"), Listener("front", timeout=77)),
         models={"math-7b": Model("math-7b", "math-7b", (backend,))},
-        timeouts=Timeouts(idle=idle),
+        timeouts=Timeouts(idle=idle, first_token=first_token),
     )
     return World(policy, BackEnd())
 
@@ -215,7 +216,7 @@ async def test_an_event_stream_is_passed_part_by_part() -> None:
 
 
 async def test_silence_in_a_stream_ends_it_with_an_error_event() -> None:
-    world = small_world(idle=0)
+    world = small_world(idle=0, first_token=0)
     async with opened(world) as call:
         await forwarded(call)
         await call.ask(response_headers("text/event-stream"))
@@ -223,6 +224,18 @@ async def test_silence_in_a_stream_ends_it_with_an_error_event() -> None:
     assert reply is not None
     part = reply.response_body.response.body_mutation.streamed_response
     assert (part.body, part.end_of_stream) == (b"data: backend_timeout\n\n", True)
+
+
+async def test_the_first_chunk_of_a_stream_may_come_as_late_as_a_first_token_and_the_next_may_not() -> None:
+    world = small_world(idle=0, first_token=60)
+    async with opened(world) as call:
+        await forwarded(call)
+        await call.ask(response_headers("text/event-stream"))
+        first = await call.ask(response_body(b"data: 1\n\n"))
+        silence = await call.receive()
+    assert silence is not None
+    parts = [one.response_body.response.body_mutation.streamed_response for one in (first, silence)]
+    assert [part.body for part in parts] == [b"data: 1\n\n", b"data: backend_timeout\n\n"]
 
 
 async def test_a_failure_of_envoy_s_own_becomes_an_answer_of_the_exchange() -> None:
@@ -369,7 +382,7 @@ async def test_a_port_in_use_is_an_error() -> None:
     first = ExtProcServer(small_world(), port=0)
     port = await first.start()
     second = ExtProcServer(small_world(), port=port)
-    with pytest.raises(OSError, match=str(port)):
+    with pytest.raises(StartError, match=str(port)):
         await second.start()
     await first.stop(0)
 

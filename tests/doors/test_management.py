@@ -6,7 +6,7 @@ import gzip
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,6 +40,7 @@ from vsr.doors.server import HttpServer
 from vsr.encoder.bundle import default_bundle_path, load_bundle
 from vsr.encoder.manifest import Manifest
 from vsr.errors import InternalError
+from vsr.facts import Passage, Readings
 from vsr.generation import Generation, Live
 from vsr.route import PiiPolicy
 from vsr.router import explain, judge
@@ -125,10 +126,13 @@ async def test_the_bundle_and_its_labels_are_described() -> None:
     async with management(encoder=ScriptedEncoder(bundle=bundle)) as api:
         models = (await api.get("/info/models")).json
         assert models["bundle"]["digest"] == "scripted"
-        assert [model["type"] for model in models["models"]] == ["domain", "jailbreak", "pii", "embedding"]
+        heads = ["domain", "jailbreak", "pii", "embedding", "fact_check", "feedback"]
+        assert [model["type"] for model in models["models"]] == heads
         info = (await api.get("/info/classifier")).json
         assert "math" in info["categories"]
         assert "EMAIL_ADDRESS" in info["pii_types"]
+        assert info["capabilities"] == ["intent", "pii", "security", "fact-check", "user-feedback"]
+        assert info["feedback"]["labels"] == list(bundle.manifest.heads.asks["feedback"].labels)
         assert (await api.get("/startup-status")).json["bundle"] == "scripted"
 
 
@@ -216,6 +220,14 @@ async def test_pii_returns_types_places_and_values_to_the_asker(api: Api) -> Non
     assert result["security_recommendation"] == "allow"  # this policy allows every type
 
 
+async def test_places_of_pii_are_in_the_text_as_it_was_sent_around_what_a_harness_wrote(api: Api) -> None:
+    text = "<system-reminder>of alice</system-reminder> mail me: bob@example.com"
+    entities = (await api.post(CLASSIFY + "pii", text=text)).json["entities"]
+    assert [entity["value"] for entity in entities] == ["alice", "bob@example.com"]
+    for entity in entities:
+        assert text[entity["start_position"] : entity["end_position"]] == entity["value"]
+
+
 async def test_pii_recommends_what_the_policy_would_do() -> None:
     strict = PiiGuard(policy=PiiPolicy(frozenset(), "block"))
     async with management(replace(make_policy(), guards=Guards(pii=strict))) as api:
@@ -239,6 +251,64 @@ async def test_security_tells_an_attack_from_a_question(api: Api) -> None:
     benign = (await api.post(CLASSIFY + "security", text="hello")).json
     assert (benign["is_jailbreak"], benign["risk_score"]) == (False, pytest.approx(0.02))
     assert benign["confidence"] == pytest.approx(0.98)
+
+
+@dataclass
+class AskedEncoder(ScriptedEncoder):
+    """Hears, besides, that facts are asked for, and feedback of one kind."""
+
+    bundle: ScriptedBundle = field(default_factory=BundleWithManifest)
+    fact_check: float | None = None
+    feedback: dict[str, float] = field(default_factory=dict)
+
+    async def read(
+        self, passages: Sequence[Passage], ask: Sequence[int], *, deadline: float | None = None
+    ) -> Readings:
+        readings = await super().read(passages, ask, deadline=deadline)
+        return replace(readings, fact_check=self.fact_check, feedback=self.feedback)
+
+
+@pytest.mark.parametrize(
+    ("probability", "needed", "label", "confidence"),
+    [
+        (0.9, True, "FACT_CHECK_NEEDED", 0.9),
+        (0.2, False, "NO_FACT_CHECK_NEEDED", 0.8),
+        (None, False, "NO_FACT_CHECK_NEEDED", 1.0),
+    ],
+)
+async def test_fact_check_says_whether_facts_are_asked_for(
+    probability: float | None, needed: bool, label: str, confidence: float
+) -> None:
+    async with management(encoder=AskedEncoder(fact_check=probability)) as api:
+        result = (await api.post(CLASSIFY + "fact-check", text="who was first?")).json
+    assert (result["needs_fact_check"], result["label"]) == (needed, label)
+    assert result["confidence"] == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("heard", "kind", "label", "confidence"),
+    [
+        ({"NONE": 0.1, "SAT": 0.6, "WRONG_ANSWER": 0.3}, "satisfied", "SAT", 0.6),
+        ({"NONE": 0.4, "SAT": 0.1, "WRONG_ANSWER": 0.5}, "none", "NONE", 0.4),
+        ({}, "none", "NONE", 1.0),
+    ],
+)
+async def test_user_feedback_says_what_a_text_says_of_an_answer(
+    heard: dict[str, float], kind: str, label: str, confidence: float
+) -> None:
+    async with management(encoder=AskedEncoder(feedback=heard)) as api:
+        result = (await api.post(CLASSIFY + "user-feedback", text="that helped")).json
+    assert (result["feedback_type"], result["label"], result["confidence"]) == (kind, label, confidence)
+
+
+@pytest.mark.parametrize("task", ["fact-check", "user-feedback"])
+async def test_a_head_that_the_bundle_lacks_is_a_503(task: str) -> None:
+    bundle = BundleWithManifest()
+    heads = replace(bundle.manifest.heads, fact_check=None, feedback=None)
+    bundle.manifest = replace(bundle.manifest, heads=heads)
+    async with management(encoder=ScriptedEncoder(bundle=bundle)) as api:
+        reply = await api.post(CLASSIFY + task, text="hello")
+    assert (reply.status, reply.error["code"]) == (503, "UNIFIED_CLASSIFIER_UNAVAILABLE")
 
 
 async def test_combined_is_the_three_answers_side_by_side_from_one_encoder_pass() -> None:

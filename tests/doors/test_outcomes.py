@@ -108,6 +108,14 @@ async def test_a_viewer_may_read_outcomes_and_not_write_them(role: str, status: 
         assert (await ask(api.port, "GET", PATH, headers=headers)).status == 200
 
 
+@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"host": "evil.example:8080"}])
+async def test_without_tokens_no_page_in_a_browser_can_teach_anything(headers: dict[str, str]) -> None:
+    async with management(with_decision()) as api:
+        body = json.dumps({"model": "math-7b", "score": 1}).encode()
+        assert (await ask(api.port, "POST", PATH, body, headers)).status == 403
+        assert (await report(api))["outcomes"] == 0
+
+
 async def test_outcomes_survive_a_restart(tmp_path: Path) -> None:
     learning = replace(make_policy().learning, feedback_file=str(tmp_path / "outcomes.jsonl"))
     policy = with_decision(learning=learning)

@@ -84,7 +84,7 @@ class Wire:
 
 
 def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    fields = {"host": "test", "content-length": str(len(body)), **(headers or {})}
+    fields = {"host": "127.0.0.1", "content-length": str(len(body)), **(headers or {})}
     if method in ("GET", "HEAD"):
         del fields["content-length"]
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

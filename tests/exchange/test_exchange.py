@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.scripted import ScriptedEncoder, make_model, make_policy
+from vsr.chat.body import parse_json
+from vsr.config.envoy_pools import routed
 from vsr.config.policy import ApiKey, Backend, Decision, Guards, Limits, Listener, ModelRef, PiiGuard, Policy
 from vsr.content import Secret
 from vsr.errors import BackendTimeout, VSRError
 from vsr.exchange import Answer, Exchange, Forward, RequestHead, ResponseHead, Services
+from vsr.exchange.account import Account
 from vsr.route import FastResponse, HeaderMutation, PiiPolicy, SystemPrompt
 from vsr.telemetry import Metrics
 
@@ -83,6 +88,19 @@ async def test_the_chosen_model_is_written_into_body_and_headers() -> None:
     assert step.attempts[0].path == "/v1/chat/completions"
 
 
+async def test_a_lora_that_was_chosen_goes_by_its_own_name() -> None:
+    base = make_policy()
+    models = dict(base.models) | {"general-8b": make_model("general-8b", loras=("legal-lora",))}
+    policy = dataclasses.replace(base, models=models, default_lora="legal-lora")
+    exchange = start(policy)
+    step, sent = await forward(exchange, ask("hello"))
+    head = exchange.on_response_headers(200, (("content-type", "application/json"),))
+    assert isinstance(head, ResponseHead)
+    routed_as = step.attempts[0].set_headers["x-selected-model"]
+    assert sent["model"] == routed_as == head.set_headers["x-vsr-selected-model"] == "legal-lora"
+    assert (routed_as, step.attempts[0].backend) in {(name, backend) for name, backend, _ in routed(policy)}
+
+
 async def test_reasoning_is_switched_on_for_a_category_that_wants_it() -> None:
     _, sent = await forward(start(), ask())
     assert sent["chat_template_kwargs"] == {"enable_thinking": True}
@@ -114,6 +132,14 @@ async def test_forged_routing_identity_and_credential_headers_are_removed() -> N
     remaining = set(forged) - attempt.remove_headers
     assert remaining == {"x-selected-model", "x-gateway-destination-endpoint"}  # overwritten
     assert "Bearer mine" not in attempt.set_headers.values()
+
+
+@pytest.mark.parametrize(
+    "name", ["x-goog-api-key", "api-key", "proxy-authorization", "x-amz-security-token", "x-auth-token"]
+)
+async def test_a_clients_key_reaches_no_back_end_whatever_its_header(name: str) -> None:
+    step, _ = await forward(start(headers={name: "mine"}), ask())
+    assert name in step.attempts[0].remove_headers
 
 
 async def test_the_back_ends_own_key_is_sent_where_it_belongs() -> None:
@@ -151,6 +177,19 @@ async def test_a_fast_response_answers_without_a_back_end() -> None:
     step = await answer(start(dataclasses.replace(make_policy(), decisions=(decision,))), ask())
     assert json.loads(step.body)["choices"][0]["message"]["content"] == "Hello there."
     assert dict(step.headers)["x-vsr-fast-response"] == "true"
+
+
+async def test_plugins_that_did_something_are_counted() -> None:
+    decision = Decision("counted", plugins=(SystemPrompt("Be brief."), FastResponse("Hello there.")))
+    exchange = start(dataclasses.replace(make_policy(), decisions=(decision,)))
+    await answer(exchange, ask())
+    exchange.close()
+    labels = {"decision_name": "counted", "status": "success"}
+    counted = [
+        METRICS.registry.get_sample_value("llm_plugin_execution_total", labels | {"plugin_type": kind})
+        for kind in ("fast_response", "system_prompt")
+    ]
+    assert counted == [1.0, None]
 
 
 async def test_a_jailbreak_is_a_403_that_clients_do_not_retry() -> None:
@@ -236,6 +275,21 @@ async def test_a_body_over_the_limit_is_413_before_it_is_read() -> None:
     policy = dataclasses.replace(make_policy(), limits=Limits(max_body_bytes=100))
     exchange = start(policy, headers={"content-length": "101"})
     assert error_of(await answer(exchange, b"")) == (413, "request_too_large")
+
+
+async def test_a_packed_body_is_parsed_beside_the_loop_however_small_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def parsed(raw: bytes, nesting: int) -> Body:
+        threads.append(threading.current_thread())
+        return parse_json(raw, nesting)
+
+    monkeypatch.setattr("vsr.exchange.exchange.parse_json", parsed)
+    await forward(start(), ask())
+    await forward(start(headers={"content-encoding": "gzip"}), gzip.compress(ask()))
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
 
 
 async def test_the_clients_request_id_is_kept_and_a_missing_one_made() -> None:
@@ -333,6 +387,22 @@ async def test_an_exchange_that_another_process_answers_is_counted_there() -> No
     exchange.on_answered_elsewhere()
     exchange.close()
     assert counted() == before
+
+
+async def test_a_request_is_released_even_if_it_cannot_be_accounted_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(account: Account, *, client_gone: bool) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(Account, "settle", broken)
+    released: list[bool] = []
+    services = Services(make_policy(), ScriptedEncoder(), METRICS)  # type: ignore[arg-type] # scripted
+    head = RequestHead("POST", "/v1/chat/completions", ())
+    exchange = Exchange(head, services, door="test", on_close=lambda: released.append(True))
+    with pytest.raises(OverflowError):
+        exchange.close()
+    assert released == [True]
 
 
 async def test_a_back_end_that_fails_before_its_head_is_a_504() -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from tests.exchange.test_exchange import METRICS, Body, answer, ask, error_of, forward
 from tests.scripted import ScriptedEncoder, make_policy
-from vsr.config.policy import Choosing, Decision, LatencyAware, ModelRef, MultiFactor, Policy, Pricing
+from vsr.config.policy import (
+    Choosing,
+    Decision,
+    LatencyAware,
+    ModelRef,
+    MultiFactor,
+    Policy,
+    Pricing,
+    RouterDC,
+    Signals,
+)
 from vsr.errors import BackendTimeout
 from vsr.exchange import Exchange, RequestHead, Services
 from vsr.selection.memory import Memory
@@ -47,13 +57,48 @@ def conversation(*rest: Body, **fields: object) -> bytes:
 
 
 async def test_answers_are_measured_for_later_choices() -> None:
-    memory, policy = Memory(), with_algorithm(Choosing(LatencyAware(ttft_percentile=50)))
+    memory, policy = Memory(), with_algorithm(Choosing(LatencyAware(tpot_percentile=50)))
     assert await served(memory, policy, ask()) == "math-7b"
     observed = memory.recorder.snapshot().of("math-7b")
-    assert (len(observed.ttft), len(observed.tpot), observed.in_flight) == (1, 1, 0)
+    assert (len(observed.ttft), len(observed.tpot), observed.in_flight) == (0, 1, 0)
     for _ in range(3):
-        memory.recorder.answered("general-8b", 1e-9, 1e-9, 0)
+        memory.recorder.answered("general-8b", None, 1e-9, 3)
     assert await served(memory, policy, ask()) == "general-8b"
+
+
+async def test_only_a_stream_shows_when_its_first_token_came() -> None:
+    memory = Memory()
+    exchange = start(memory, make_policy())
+    await forward(exchange, ask(stream=True))
+    exchange.on_response_headers(200, (("content-type", "text/event-stream"),))
+    last = {"choices": [{"index": 0, "delta": {"content": "4"}, "finish_reason": "stop"}]}
+    exchange.on_response_chunk(f"data: {json.dumps(last)}\n\n".encode())
+    exchange.on_response_end()
+    exchange.close()
+    assert len(memory.recorder.snapshot().of("math-7b").ttft) == 1
+
+
+async def test_a_lora_is_paid_for_at_its_model_s_price_and_measured_with_it() -> None:
+    base, memory = make_policy(), Memory()
+    general = replace(base.models["general-8b"], loras=("sonnets",), pricing=Pricing(2, 4, currency="EUR"))
+    policy = replace(base, models={**base.models, "general-8b": general}, default_lora="sonnets")
+    assert await served(memory, policy, ask("hello")) == "sonnets"
+    value = METRICS.registry.get_sample_value
+    assert value("llm_model_cost_total", {"model": "sonnets", "currency": "EUR"}) == pytest.approx(22e-6)
+    assert value("llm_model_tpot_seconds_count", {"model": "sonnets"}) == 1
+    assert len(memory.recorder.snapshot().of("general-8b").tpot) == 1
+
+
+def test_cached_tokens_cost_what_the_provider_asks_for_them() -> None:
+    pricing = Pricing(2, 4, cached_input=1)
+    assert pricing.cost(10, 5, cached=4) == pytest.approx(36e-6)
+    assert pricing.cost(3, 0, cached=9) == pytest.approx(3e-6)
+
+
+async def test_a_static_choice_in_place_of_an_algorithm_is_counted() -> None:
+    await served(Memory(), with_algorithm(Choosing(RouterDC())), ask())
+    labels = {"method": "router_dc", "decision": "all", "reason": "unselectable"}
+    assert METRICS.registry.get_sample_value("llm_model_selection_fallback_total", labels) == 1
 
 
 async def test_a_request_is_load_until_it_ends_however_it_ends() -> None:
@@ -78,6 +123,16 @@ async def test_a_tool_loop_stays_with_the_model_that_began_it() -> None:
     assert await served(memory, policy, conversation(call, RESULT, tools=TOOLS)) == "math-7b"
     thanks: Body = {"role": "user", "content": "thanks"}
     assert await served(memory, policy, conversation(call, RESULT, thanks, tools=TOOLS)) == "general-8b"
+
+
+async def test_a_tool_loop_that_another_recipe_began_does_not_choose_for_this_one() -> None:
+    base = replace(make_policy(), auto_names=("auto", "private"), entrypoints={"private": "local"})
+    policy = replace(base, recipes={"local": replace(base, recipe="local", signals=Signals())})
+    memory, asked = Memory(), {"role": "user", "content": "math! please"}
+    call: Body = {"role": "assistant", "content": None, "tool_calls": []}
+    assert await served(memory, policy, ask(tools=TOOLS)) == "math-7b"
+    further = ask(model="private", messages=[asked, call, RESULT], tools=TOOLS)
+    assert await served(memory, policy, further) == "general-8b"
 
 
 @pytest.mark.parametrize(("rule", "status"), [("fail", 503), ("first", None)])

@@ -62,6 +62,13 @@ async def test_below_the_threshold_the_default_model_serves() -> None:
     assert (chosen.model, chosen.category) == ("general-8b", "other")
 
 
+async def test_a_lora_may_serve_what_nothing_else_claims() -> None:
+    policy = make_policy()
+    models = dict(policy.models) | {"general-8b": make_model("general-8b", loras=("legal-lora",))}
+    chosen = await route("hello", dataclasses.replace(policy, models=models, default_lora="legal-lora"))
+    assert (chosen.model, chosen.model_id) == ("general-8b", "legal-lora")
+
+
 async def test_without_a_default_model_an_unmatched_request_is_unroutable() -> None:
     chosen = await route("hello", dataclasses.replace(make_policy(), default_model=""))
     assert chosen.outcome == "unroutable"

@@ -70,8 +70,12 @@ async def test_a_second_reading_does_not_loosen_the_operating_point(encoder: Enc
     assert assess_prompt(coded, PromptGuard()).state == "clean"
 
 
-async def test_more_disguised_text_than_is_read_is_told_as_unread(encoder: Encoder) -> None:
-    code = base64.b64encode(ATTACK.encode()).decode()
-    facts = await judged(encoder, *[code] * 9)
-    assert facts.readings is not None
-    assert facts.readings.coverage.unread == ("disguised text",)
+async def test_an_attack_in_code_is_found_however_much_harmless_code_stands_before_it(
+    encoder: Encoder,
+) -> None:
+    harmless, attack = (
+        base64.b64encode(text.encode()).decode() for text in ("the word is other than it", ATTACK)
+    )
+    for texts in ((*[harmless] * 9, attack), (" 0 . ".join(["x" * 9] * 99 + [harmless] * 9 + [attack]),)):
+        facts = await judged(encoder, *texts)
+        assert assess_prompt(facts, PromptGuard()).state == "violating"

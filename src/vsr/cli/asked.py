@@ -35,7 +35,7 @@ class Asked:
 
     @property
     def model(self) -> str:
-        return self.route.model if self.route else ""
+        return self.route.selected_model if self.route else ""
 
     @property
     def plugins(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ import json
 
 from vsr import __version__
 from vsr.cli.output import console
-from vsr.cli.ports import METRICS_HOST
+from vsr.cli.ports import reached_at
 from vsr.cli.serve_options import ServeOptions
 from vsr.config.policy import Listener, Policy
 
@@ -32,20 +32,20 @@ def curl(listener: Listener, prompt: str) -> str:
     """A command that sends `prompt` to this listener and shows the headers of the answer."""
     body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
     key = ' -H "authorization: Bearer $VSR_API_KEY"' if listener.api_keys else ""
+    url = f"{_url(listener.address, listener.port)}/v1/chat/completions"
     return (
-        f"curl -i {_url(listener)}/v1/chat/completions -H 'content-type: application/json'{key} "
-        f"-d '{json.dumps(body, ensure_ascii=False)}'"
+        f"curl -i {url} -H 'content-type: application/json'{key} -d '{json.dumps(body, ensure_ascii=False)}'"
     )
 
 
 def _places(policy: Policy, options: ServeOptions) -> list[tuple[str, str]]:
     door = "Envoy" if options.envoy else "gateway"
-    places = [(door, f"{_url(listener)}/v1") for listener in policy.listeners]
+    places = [(door, f"{_url(listener.address, listener.port)}/v1") for listener in policy.listeners]
     if options.extproc:
-        places.append(("ext_proc", f"127.0.0.1:{options.extproc_port} (gRPC)"))
+        places.append(("ext_proc", f"{_authority(options.extproc_host, options.extproc_port)} (gRPC)"))
     management = policy.management
-    places.append(("management API", f"http://{management.address}:{management.port}"))
-    places.append(("metrics", f"http://{METRICS_HOST}:{options.metrics_port}/metrics"))
+    places.append(("management API", _url(management.address, management.port)))
+    places.append(("metrics", f"{_url(options.metrics_host, options.metrics_port)}/metrics"))
     names = list(policy.models)
     more = f" and {len(names) - _MODELS_SHOWN} more" if len(names) > _MODELS_SHOWN else ""
     simulated = " (simulated)" if options.simulate else ""
@@ -55,6 +55,10 @@ def _places(policy: Policy, options: ServeOptions) -> list[tuple[str, str]]:
     return places
 
 
-def _url(listener: Listener) -> str:
-    host = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else listener.address
-    return f"http://[{host}]:{listener.port}" if ":" in host else f"http://{host}:{listener.port}"
+def _url(address: str, port: int) -> str:
+    return f"http://{_authority(address, port)}"
+
+
+def _authority(address: str, port: int) -> str:
+    host = reached_at(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

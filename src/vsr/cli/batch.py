@@ -131,7 +131,7 @@ def as_dict(line: Line, asked: Asked) -> dict[str, Any]:
             "outcome": route.outcome,
             "recipe": route.recipe,
             "decision": route.decision,
-            "model": route.model,
+            "model": route.selected_model,
             "category": route.category,
             "confidence": route.confidence,
             "reason": route.reason,

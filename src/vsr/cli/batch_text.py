@@ -27,11 +27,11 @@ def _row(line: Line, asked: Asked) -> list[str]:
     route = asked.route
     if route is None:
         return [escape(line.id), f"[red]{escape(asked.error)}[/red]", "", "", "", "", ""]
-    got = {"decision": route.decision, "model": route.model}
+    got = {"decision": route.decision, "model": route.selected_model}
     wrong = [f"{field} {value or 'none'}" for field, value in line.expected.items() if got[field] != value]
     right = "[green]yes[/green]" if line.expected else ""
     verdict = f"[red]{escape(', '.join(wrong))}[/red]" if wrong else right
-    cells = (line.id, route.outcome, route.decision, route.model, route.category)
+    cells = (line.id, route.outcome, route.decision, route.selected_model, route.category)
     return [*map(escape, cells), verdict, f"{asked.milliseconds:.1f}"]
 
 

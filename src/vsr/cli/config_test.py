@@ -123,7 +123,7 @@ def differences(probe: Probe, asked: Asked) -> tuple[str, ...]:
     got = {
         "recipe": route.recipe,
         "decision": route.decision,
-        "model": route.model,
+        "model": route.selected_model,
         "algorithm": route.algorithm,
         "outcome": route.outcome,
     }

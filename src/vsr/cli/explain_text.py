@@ -34,7 +34,11 @@ def show(result: Explanation) -> None:
 def _show_outcome(out: Console, trace: Trace) -> None:
     route = trace.route
     colour = "green" if route.outcome in ("forward", "compose", "answer") else "red"
-    model = f" to [bold]{escape(route.model)}[/bold]" if route.model and route.outcome == "forward" else ""
+    model = (
+        f" to [bold]{escape(route.selected_model)}[/bold]"
+        if route.selected_model and route.outcome == "forward"
+        else ""
+    )
     out.print(f"[bold {colour}]{route.outcome}[/bold {colour}]{model}: {escape(route.reason)}")
     if route.recipe != "default":
         out.print(f"recipe {escape(route.recipe)}")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input (a flag, a file, a prompt), 130 inte
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
+    _forget_services()
     try:
         result = typer.main.get_command(build())(args=list(arguments), prog_name="vsr", standalone_mode=False)
     except TyperException as error:
@@ -55,6 +57,14 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _forget_services() -> None:
+    """For a Service `vsr` or `vsr-metrics` Kubernetes sets VSR_PORT or VSR_METRICS_PORT in every pod beside
+    it, to an address such as tcp://10.0.0.1:8801: nobody means our flags by that."""
+    for name, value in list(os.environ.items()):
+        if name.startswith("VSR_") and name.endswith("_PORT") and value.startswith(("tcp://", "udp://")):
+            del os.environ[name]
 
 
 def build() -> typer.Typer:

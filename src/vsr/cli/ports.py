@@ -7,11 +7,9 @@ from collections.abc import Iterable
 
 from vsr.cli.serve_options import ServeOptions
 from vsr.config.policy import Policy
-from vsr.errors import ConfigError, Problem
+from vsr.errors import ConfigError, Problem, StartError
 
 Address = tuple[str, int]
-
-METRICS_HOST = "127.0.0.1"
 
 
 def wanted(policy: Policy, options: ServeOptions) -> dict[str, Address]:
@@ -20,12 +18,17 @@ def wanted(policy: Policy, options: ServeOptions) -> dict[str, Address]:
         f"listener {listener.name}": (listener.address, listener.port) for listener in policy.listeners
     }
     addresses["management API"] = (policy.management.address, policy.management.port)
-    addresses["metrics"] = (METRICS_HOST, options.metrics_port)
+    addresses["metrics"] = (options.metrics_host, options.metrics_port)
     if options.extproc:
-        addresses["external processor"] = ("127.0.0.1", options.extproc_port)
+        addresses["external processor"] = (options.extproc_host, options.extproc_port)
         if policy.loops:
             addresses["loopback"] = ("127.0.0.1", options.loopback_port)
     return addresses
+
+
+def reached_at(host: str) -> str:
+    """Where this machine finds what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def taken(addresses: dict[str, Address]) -> list[str]:
@@ -38,13 +41,13 @@ def taken(addresses: dict[str, Address]) -> list[str]:
 
 
 def demand(addresses: dict[str, Address]) -> None:
-    """ConfigError naming every address that cannot be had."""
-    problems = [
-        Problem(f"{sentence}. Stop what uses it, or choose another port.") for sentence in taken(addresses)
-    ]
-    problems += [Problem(f"{one} and {other} have the same address") for one, other in _doubles(addresses)]
-    if problems:
-        raise ConfigError(problems)
+    """ConfigError if two purposes have the same address, StartError naming every one that cannot be had."""
+    doubles = [Problem(f"{one} and {other} have the same address") for one, other in _doubles(addresses)]
+    if doubles:
+        raise ConfigError(doubles)
+    sentences = [f"{sentence}. Stop what uses it, or choose another port." for sentence in taken(addresses)]
+    if sentences:
+        raise StartError("\n".join(sentences))
 
 
 def _refusal(host: str, port: int) -> str:

@@ -31,6 +31,13 @@ def serve(
             envvar="VSR_EXTPROC", help="Serve ext_proc for an Envoy of yours.", show_default="with --envoy"
         ),
     ] = None,
+    extproc_host: Annotated[
+        str,
+        typer.Option(
+            envvar="VSR_EXTPROC_HOST",
+            help="Address that ext_proc is served on. Whoever reaches it is not asked who they are.",
+        ),
+    ] = "127.0.0.1",
     extproc_port: Annotated[int, typer.Option(envvar="VSR_EXTPROC_PORT", min=1, max=65535)] = 50051,
     loopback_port: Annotated[
         int,
@@ -41,6 +48,9 @@ def serve(
     management_port: Annotated[
         int | None, typer.Option(envvar="VSR_MANAGEMENT_PORT", min=1, max=65535, show_default="8080")
     ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(envvar="VSR_METRICS_HOST", help="Address that metrics are served on.")
+    ] = "127.0.0.1",
     metrics_port: Annotated[int, typer.Option(envvar="VSR_METRICS_PORT", min=1, max=65535)] = 9190,
     simulate: Annotated[
         bool | None,
@@ -73,9 +83,11 @@ def serve(
         port=port,
         envoy=envoy,
         extproc=envoy if extproc is None else extproc or envoy,
+        extproc_host=extproc_host,
         extproc_port=extproc_port,
         loopback_port=loopback_port,
         management_port=management_port,
+        metrics_host=metrics_host,
         metrics_port=metrics_port,
         workers=workers,
         grace=grace,

@@ -24,9 +24,11 @@ class ServeOptions:
     port: int | None = None
     envoy: bool = False
     extproc: bool = False
+    extproc_host: str = "127.0.0.1"
     extproc_port: int = 50051
     loopback_port: int = 8802
     management_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 9190
     simulate: bool = False
     workers: int = 1

@@ -144,7 +144,7 @@ async def _serve_metrics(exposition: Exposition, options: ServeOptions, opened: 
     from vsr.doors.metrics import metrics_app
     from vsr.doors.server import HttpServer
 
-    server = HttpServer(metrics_app(exposition), ports.METRICS_HOST, options.metrics_port)
+    server = HttpServer(metrics_app(exposition), options.metrics_host, options.metrics_port)
     await server.start()
     opened.push_async_callback(server.stop)
 
@@ -152,11 +152,12 @@ async def _serve_metrics(exposition: Exposition, options: ServeOptions, opened: 
 async def _start_envoy(policy: Policy, options: ServeOptions, opened: AsyncExitStack) -> EnvoyProcess:
     from vsr.config.envoy import EnvoyOptions, envoy_config
 
-    envoy = EnvoyProcess(
-        envoy_config(
-            policy, EnvoyOptions(extproc_port=options.extproc_port, loopback_port=options.loopback_port)
-        )
+    settings = EnvoyOptions(
+        extproc_host=ports.reached_at(options.extproc_host),
+        extproc_port=options.extproc_port,
+        loopback_port=options.loopback_port,
     )
+    envoy = EnvoyProcess(envoy_config(policy, settings))
     await envoy.start()
     opened.push_async_callback(envoy.stop, 0)
     return envoy

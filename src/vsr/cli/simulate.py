@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.errors import ConfigError, Problem
+from vsr.errors import StartError
 
 
 def simulate(
@@ -44,4 +44,4 @@ def simulate(
     try:
         asyncio.run(run(settings, host, port or [9001]))
     except OSError as error:
-        raise ConfigError([Problem(f"cannot listen on {host}: {error.strerror}")]) from None
+        raise StartError(f"cannot listen on {host}: {error.strerror}") from None

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from vsr.config.endpoints import is_loopback
 from vsr.config.policy import Policy
-from vsr.errors import ConfigError, Problem
+from vsr.errors import StartError
 from vsr.simulator import Settings, SimulatorServer
 
 TOKENS_PER_SECOND = 50.0
@@ -22,13 +22,9 @@ async def simulated(policy: Policy) -> AsyncIterator[None]:
             try:
                 await stack.enter_async_context(SimulatorServer(settings, host=host, port=port))
             except OSError as error:
-                raise ConfigError(
-                    [
-                        Problem(
-                            f"cannot simulate models on {host}:{port}: {error.strerror}. Stop what uses this "
-                            "port, set VSR_SIMULATOR_PORT, or give --no-simulate."
-                        )
-                    ]
+                raise StartError(
+                    f"cannot simulate models on {host}:{port}: {error.strerror}. Stop what uses this port, "
+                    "set VSR_SIMULATOR_PORT, or give --no-simulate."
                 ) from None
         yield
 

@@ -17,11 +17,12 @@ from vsr.config.endpoints import is_loopback
 from vsr.config.load import DEFAULT_FILE, LoadedConfig, load_text, text_from_openai_env
 from vsr.config.policy import Listener, Policy
 from vsr.config.storage import ConfigFile, read_text
-from vsr.errors import ConfigError, Problem
+from vsr.errors import ConfigError, Problem, StartError
 from vsr.reload import Source
 
 logger = logging.getLogger(__name__)
 
+_URL = "OPENAI_BASE_URL"
 _TIMEOUT = 15.0
 _MAX_LIST_BYTES = 16 * 1024 * 1024
 
@@ -83,7 +84,8 @@ def _source(options: ServeOptions, env: Mapping[str, str]) -> Source:
 
 
 def list_models(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the models that the server at OPENAI_BASE_URL offers, in its order."""
+    """Names of the models that the server at OPENAI_BASE_URL offers, in its order. ConfigError if the URL or
+    the key is wrong, StartError if the server does not answer or fails."""
     base_url = env["OPENAI_BASE_URL"].rstrip("/")
     if urlsplit(base_url).scheme not in ("http", "https"):
         raise _wrong("must begin with http:// or https://")
@@ -96,11 +98,14 @@ def list_models(env: Mapping[str, str]) -> tuple[str, ...]:
             listing = json.loads(response.read(_MAX_LIST_BYTES))
         names = tuple(str(item["id"]) for item in listing["data"])
     except urllib.error.HTTPError as error:
+        answered = f"its /models answered with status {error.code}"
+        if error.code >= 500:
+            raise StartError(f"{_URL}: {answered}") from None
         hint = "; is OPENAI_API_KEY right?" if error.code in (401, 403) else ""
-        raise _wrong(f"its /models answered with status {error.code}{hint}") from None
+        raise _wrong(answered + hint) from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _wrong(f"its /models cannot be reached: {reason}") from None
+        raise StartError(f"{_URL}: its /models cannot be reached: {reason}") from None
     except (ValueError, KeyError, TypeError):
         raise _wrong("its /models did not answer with a list of models") from None
     if not names:
@@ -109,7 +114,7 @@ def list_models(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _wrong(what: str) -> ConfigError:
-    return ConfigError([Problem(what, "OPENAI_BASE_URL")])
+    return ConfigError([Problem(what, _URL)])
 
 
 def _with_flags(policy: Policy, options: ServeOptions) -> Policy:

@@ -46,7 +46,7 @@ class Stack:
         self._doors: list[Stop] = []
 
     async def start(self) -> None:
-        """BundleError if the encoder cannot be used, ConfigError if an address cannot be had."""
+        """BundleError if the encoder cannot be used, StartError if an address cannot be had."""
         generation = await Generation.start(
             self._given.policy,
             bundle=self._options.bundle or default_bundle_path(),
@@ -124,12 +124,14 @@ class Stack:
         app = management_app(live, reloader)
         await self._open(HttpServer(app, management.address, management.port, reuse_port=self._reuse_port))
         if self._options.extproc:
-            port, hop = self._options.extproc_port, None
+            address, port, hop = self._options.extproc_host, self._options.extproc_port, None
             if self._given.policy.loops:
                 hop = Hop(os.environ.get(HOP_TOKEN_ENV, ""), port=self._options.loopback_port)
                 loopback = Loopback(live, self._upstream, hop)
                 await self._open(HttpServer(loopback, "127.0.0.1", hop.port, reuse_port=self._reuse_port))
-            await self._open(ExtProcServer(live, port=port, reuse_port=self._reuse_port, hop=hop))
+            await self._open(
+                ExtProcServer(live, address=address, port=port, reuse_port=self._reuse_port, hop=hop)
+            )
 
     async def _open(self, door: HttpServer | ExtProcServer) -> None:
         await door.start()

@@ -38,7 +38,7 @@ def validate(file: File, as_json: Json = False) -> None:
         complain(remark)
     print(
         f"{file} is valid: {len(policy.models)} models, {len(policy.decisions)} decisions, "
-        f"default model {policy.default_model or 'none'}."
+        f"default model {policy.default_lora or policy.default_model or 'none'}."
     )
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from vsr.doors.http_protocol import BoundedHttp
-from vsr.errors import ConfigError, Problem
+from vsr.errors import StartError
 
 _KEEP_ALIVE = 75  # seconds an idle client connection is kept
 _POLL = 0.02  # seconds between two looks at what is still running while draining
@@ -48,7 +48,7 @@ class HttpServer:
         self._server = uvicorn.Server(self._config)
 
     async def start(self) -> int:
-        """Listen; returns the port (the one the system chose for port 0). Raises ConfigError if the
+        """Listen; returns the port (the one the system chose for port 0). Raises StartError if the
         address cannot be had."""
         self._socket = self._bind()
         self._config.load()
@@ -100,4 +100,4 @@ class HttpServer:
             # negative numbers are the resolver's: the name means nothing to this machine
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
             advice = "Stop what uses this port, or choose another address or port."
-            raise ConfigError([Problem(f"Cannot listen on {where}:{self._port}: {why}. {advice}")]) from None
+            raise StartError(f"Cannot listen on {where}:{self._port}: {why}. {advice}") from None

@@ -30,6 +30,6 @@ def ballot_of(
             raise declined(found, policy, facts)
         turn.sent(found)
         settled(found)
-        return chosen(found, policy)
+        return chosen(found)
 
     return Ballot(candidates_of(route, facts, policy, seed=seed), decided)

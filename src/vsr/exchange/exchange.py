@@ -17,6 +17,7 @@ from vsr.chat.body import decode_body, parse_json
 from vsr.chat.completion import completion
 from vsr.chat.request import ChatRequest, parse_chat_request
 from vsr.chat.response import PlainResponse, ResponseStream
+from vsr.config.headers import printable
 from vsr.errors import BadBackend, InternalError, RequestError, TooLarge, log_crash
 from vsr.exchange import front
 from vsr.exchange.account import Account
@@ -112,17 +113,22 @@ class Exchange:
         received = time.perf_counter()
         if len(raw) > self.body_limit:
             raise self.too_large()
-        request = await maybe_off_loop(len(raw), lambda: self._parse(raw))
+        # what a packed body unpacks to is known afterwards: a kilobyte may be a million
+        packed = "content-encoding" in self._headers
+        request, size = await maybe_off_loop(
+            self.body_limit if packed else len(raw), lambda: self._parse(raw)
+        )
         self._account.request = request
         route = await self._routed(request)
-        action = await self._carried_out(route, request, len(raw))
+        action = await self._carried_out(route, request, size)
         self._metrics.overhead.labels(door=self._door).observe(time.perf_counter() - received)
         self._account.sent = time.perf_counter()
         return action
 
-    def _parse(self, raw: bytes) -> ChatRequest:
+    def _parse(self, raw: bytes) -> tuple[ChatRequest, int]:
+        """The request, and the bytes of its body."""
         decoded = decode_body(raw, self._headers.get("content-encoding"), self.body_limit)
-        return parse_chat_request(parse_json(decoded, self._policy.limits.max_nesting))
+        return parse_chat_request(parse_json(decoded, self._policy.limits.max_nesting)), len(decoded)
 
     async def _routed(self, request: ChatRequest) -> Route:
         services, principal = self._services, self._principal
@@ -134,8 +140,9 @@ class Exchange:
             caller=_caller(principal),
         )
         judged = time.perf_counter()
+        asked = self._policy.for_model(request.model)
         self._account.turn = turn = services.memory.turn(
-            self._headers, request.body, principal.id, self._policy, services.knowledge
+            self._headers, request.body, principal.id, asked, services.knowledge
         )
         route = decide(request.model, facts, self._policy, seed=services.seed, state=turn.state)
         self._route = self._account.route = route
@@ -143,7 +150,7 @@ class Exchange:
         return route
 
     async def _carried_out(self, route: Route, request: ChatRequest, size: int) -> Action:
-        """size: bytes of the request."""
+        """size: bytes of the request's body, unpacked."""
         if route.outcome == "forward":
             # the hook of the response cache: a lookup belongs here, after the guards, before forwarding
             outgoing = self._outgoing()
@@ -200,7 +207,7 @@ class Exchange:
             error = BadBackend(f"The model's server answered with status {status} and {what}.")
             return self.on_error(error)
         account = self._account
-        account.status = status
+        account.status, account.streamed = status, events
         success = 200 <= status < 300
         if events and not opaque:
             asked = account.request is not None and account.request.wants_usage
@@ -280,10 +287,10 @@ class Exchange:
         headers = names.describe(self._route, path=path, success=success, reveal=reveal)
         debug = reveal and self._headers.get(names.DEBUG, "").lower() == "true"
         if debug and self._facts is not None:
-            headers |= names.debug(self._facts)
+            headers |= names.debug(self._facts, self._route, self._policy)
         if reveal and path == "looper" and self._account.loop is not None:
             told = self._account.loop.headers(debug=debug)
-            headers |= {name: names.printable(value) for name, value in told.items()}
+            headers |= {name: printable(value) for name, value in told.items()}
         return headers
 
     def _json(self, status: int, body: bytes, detail: str) -> Answer:
@@ -317,9 +324,11 @@ class Exchange:
         if self._closed:
             return
         self._closed = True
-        self._account.principal = self._principal.id
-        self._account.settle(client_gone=client_gone)
-        self._on_close()
+        try:
+            self._account.principal = self._principal.id
+            self._account.settle(client_gone=client_gone)
+        finally:  # whatever went wrong: a request that is never released counts as running for ever
+            self._on_close()
 
 
 def _is_json(content_type: str) -> bool:

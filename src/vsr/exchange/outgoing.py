@@ -15,6 +15,7 @@ from vsr import headers as names
 from vsr.chat.body import dump_json
 from vsr.chat.edit import ask_for_usage, replace_spans, with_model
 from vsr.chat.request import ChatRequest
+from vsr.config.headers import printable
 from vsr.config.policy import Backend, Policy
 from vsr.exchange.front import CHAT_PATH
 from vsr.exchange.values import Attempt, Compose, Forward
@@ -138,7 +139,7 @@ class Outgoing:
             "content-type": "application/json",
             "accept-encoding": "identity",  # so that answers can be read
             names.REQUEST_ID: self.request_id,
-            names.SELECTED_MODEL: names.printable(route.model),
+            names.SELECTED_MODEL: printable(route.selected_model),
             names.DESTINATION: backend.destination,
             **dict(backend.extra_headers),
             **prepared.headers,

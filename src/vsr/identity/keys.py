@@ -8,27 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vsr.config.headers import CREDENTIALS
 from vsr.config.policy import ApiKey, Listener
 from vsr.errors import Unauthenticated
 from vsr.identity.principal import ANONYMOUS, Principal, of_key, of_user
 from vsr.identity.proxy import of_proxy
 
-CREDENTIAL_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "x-api-key",
-        "api-key",
-        "cookie",
-        "x-user-openai-key",
-        "x-user-anthropic-key",
-        "x-user-azure-openai-key",
-        "x-user-bedrock-key",
-        "x-user-gemini-key",
-        "x-user-vertex-ai-key",
-        "x-user-minimax-key",
-    }
-)
+CREDENTIAL_HEADERS = CREDENTIALS | {
+    # keys of providers, as the original takes them from clients
+    "x-user-openai-key",
+    "x-user-anthropic-key",
+    "x-user-azure-openai-key",
+    "x-user-bedrock-key",
+    "x-user-gemini-key",
+    "x-user-vertex-ai-key",
+    "x-user-minimax-key",
+    # keys and tokens of clouds and gateways
+    "x-amz-security-token",
+    "ocp-apim-subscription-key",
+    "x-serverless-authorization",
+    "x-auth-token",
+    "x-access-token",
+    # what a proxy that logs users in adds for whoever stands behind it
+    "x-forwarded-access-token",
+    "x-goog-iap-jwt-assertion",
+    "cf-access-jwt-assertion",
+    "x-amzn-oidc-accesstoken",
+    "x-amzn-oidc-data",
+}
 """Never forwarded as they came: a client's key is for this router, a back end's is configured."""
 
 

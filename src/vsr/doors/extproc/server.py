@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from vsr.config.envoy import LISTENER_METADATA
 from vsr.config.policy import Policy
 from vsr.doors.extproc.session import BrokenStream, Handover, Patience, Session
+from vsr.errors import StartError
 from vsr.exchange import Exchange, RequestHead
 
 logger = logging.getLogger(__name__)
@@ -81,14 +82,14 @@ class ExtProcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> int:
-        """Listen; returns the port. OSError if it is taken."""
+        """Listen; returns the port. StartError if it is taken."""
         host = f"[{self._address}]" if ":" in self._address else self._address
         try:
             port = self._server.add_insecure_port(f"{host}:{self._port}")
         except RuntimeError:
             port = 0
         if not port:
-            raise OSError(
+            raise StartError(
                 f"cannot listen on {host}:{self._port} for Envoy: the port is in use or not allowed"
             )
         await self._server.start()

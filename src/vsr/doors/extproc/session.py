@@ -63,7 +63,8 @@ class Session:
     """Call `run` once. The exchange is closed whatever happens.
 
     begin makes the exchange for a request; listener is where that came in. A streamed response may be
-    silent for the idle time of `policy`. hop None: what only the gateway can answer is refused.
+    silent for the idle time of `policy`, before its first chunk also until the first token is due. hop
+    None: what only the gateway can answer is refused.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Session:
         self._exchange: Exchange | None = None
         self._head: RequestHead | None = None
         self._forwarded = False
+        self._first_due = 0.0
         self._buffered = False
         self._responding = False
         self._over = False
@@ -125,7 +127,10 @@ class Session:
         if not self._responding:
             return True
         self._ahead = self._ahead or asyncio.create_task(self._stream.read())
-        return bool(await _first_of(self._ahead, timeout=self._policy.timeouts.idle))
+        # Envoy limits the time to the first byte, which is that of the head. It may have tried several times,
+        # so that nothing is left
+        until_first = self._first_due - asyncio.get_running_loop().time()
+        return bool(await _first_of(self._ahead, timeout=max(self._policy.timeouts.idle, until_first)))
 
     async def _reply(self, message: pb.ProcessingRequest | None) -> pb.ProcessingResponse | None:
         """What to send for a message, or for silence; None if nothing is due."""
@@ -176,7 +181,7 @@ class Session:
             return messages.proceed("request_headers")
         result = await self._patiently(exchange.on_request_body(b""))
         if isinstance(result, Forward):
-            self._forwarded = True
+            self._on_forward()
             return messages.forward_headers(result, head)
         assert not isinstance(result, Compose), "a request without a body calls no model"
         return None if result is None else self._answer(result)
@@ -186,11 +191,15 @@ class Session:
             raise BrokenStream("a request body out of turn")
         result = await self._patiently(self._exchange.on_request_body(body.body))
         if isinstance(result, Forward):
-            self._forwarded = True
+            self._on_forward()
             return messages.forward_body(result, self._head)
         if isinstance(result, Compose):
             return self._hand_over(self._exchange, result)
         return None if result is None else self._answer(result)
+
+    def _on_forward(self) -> None:
+        self._forwarded = True
+        self._first_due = asyncio.get_running_loop().time() + self._policy.timeouts.first_token
 
     async def _patiently(self, work: Coroutine[Any, Any, Action]) -> Action | None:
         """The result of `work`; Envoy is asked to wait if it takes long. None if Envoy spoke first:
@@ -284,6 +293,8 @@ class Session:
                 return self._answer(result)
             self._over = True
             return messages.proceed("response_body") if result == body.body else messages.whole_body(result)
+        if body.body:
+            self._first_due = 0.0
         chunk = exchange.on_response_chunk(body.body) if body.body else b""
         if not chunk and not body.end_of_stream:
             return None

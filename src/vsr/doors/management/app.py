@@ -105,7 +105,9 @@ async def _read(request: Request, policy: Policy, parse: Callable[[bytes], T]) -
     def decode() -> T:
         return parse(decode_body(raw, request.headers.get("content-encoding"), limit))
 
-    return decode() if len(raw) < _OFF_LOOP else await asyncio.to_thread(decode)
+    # what a packed body unpacks to is known afterwards
+    large = len(raw) >= _OFF_LOOP or "content-encoding" in request.headers
+    return await asyncio.to_thread(decode) if large else decode()
 
 
 def _refusal(error: RequestError) -> Response:

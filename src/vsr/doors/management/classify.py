@@ -12,12 +12,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vsr.chat.edit import replace_spans
+from vsr.chat.edit import replace_spans, touched
 from vsr.doors.management.evaluate import decision_result, matched_signals, signal_errors
-from vsr.doors.management.judging import Judged, invalid, judge_text, option, text_of
+from vsr.doors.management.judging import (
+    CLASSIFIER_UNAVAILABLE,
+    Judged,
+    invalid,
+    judge_text,
+    option,
+    text_of,
+)
+from vsr.encoder.manifest import AskHead
+from vsr.errors import Unavailable
 from vsr.facts import Entity
 from vsr.generation import Generation
 from vsr.guards.masking import placeholder
+from vsr.signals.user_feedback import LABELS
 
 _AT_ONCE = 16  # texts of a batch judged together, so that one batch cannot fill the encoder's queue
 _LOW_CONFIDENCE = 0.7
@@ -38,6 +48,16 @@ async def pii(generation: Generation, body: Body) -> Result:
 
 async def security(generation: Generation, body: Body) -> Result:
     return _security(await _judge(generation, text_of(body)))
+
+
+async def fact_check(generation: Generation, body: Body) -> Result:
+    judged = await _judge(generation, text_of(body))
+    return _fact_check(judged, _ask_head(generation, "fact_check"))
+
+
+async def user_feedback(generation: Generation, body: Body) -> Result:
+    judged = await _judge(generation, text_of(body))
+    return _user_feedback(judged, _ask_head(generation, "feedback"))
 
 
 async def combined(generation: Generation, body: Body) -> Result:
@@ -108,7 +128,7 @@ def _intent(judged: Judged, generation: Generation, probabilities: bool) -> Resu
     return {
         "classification": classification,
         **more,
-        "recommended_model": judged.route.model,
+        "recommended_model": judged.route.selected_model,
         "routing_decision": judged.route.decision,
         "matched_signals": matched_signals(judged.facts),
         "decision_result": decision_result(judged.facts, judged.route, generation.policy),
@@ -118,7 +138,7 @@ def _intent(judged: Judged, generation: Generation, probabilities: bool) -> Resu
 
 def _pii(judged: Judged) -> Result:
     """Positions are characters (code points) of the text as it was sent."""
-    entities = sorted(judged.facts.entities, key=lambda entity: entity.start)
+    entities = judged.facts.entities
     finding = judged.route.finding("pii")
     blocked = finding is not None and finding.acts
     masked = replace_spans(judged.request.body, judged.facts.passages, entities, placeholder)
@@ -132,13 +152,14 @@ def _pii(judged: Judged) -> Result:
 
 
 def _entity(entity: Entity, judged: Judged) -> Result:
-    text = judged.facts.passages[entity.passage].text.reveal()
+    passage = judged.facts.passages[entity.passage]
+    places = [(start, end) for _, start, end in touched(passage, entity)]
     return {
         "type": entity.type,
-        "value": text[entity.start : entity.end],
+        "value": passage.text.reveal()[entity.start : entity.end],
         "confidence": entity.score,
-        "start_position": entity.start,
-        "end_position": entity.end,
+        "start_position": places[0][0],
+        "end_position": places[-1][1],
         "masked_value": placeholder(entity),
     }
 
@@ -158,6 +179,41 @@ def _security(judged: Judged) -> Result:
         "recommendation": "block" if finding is not None and finding.acts else "allow",
         "reasoning": (finding.reason if finding else "") or "nothing looks like an attack",
         "patterns_detected": [],
+        "processing_time_ms": judged.milliseconds,
+    }
+
+
+def _ask_head(generation: Generation, name: str) -> AskHead:
+    """Raises Unavailable if the bundle, an older one, lacks it."""
+    head = generation.encoder.bundle.manifest.heads.asks.get(name)
+    if head is None:
+        raise Unavailable(f"The bundle has no head {name}.", code=CLASSIFIER_UNAVAILABLE)
+    return head
+
+
+def _fact_check(judged: Judged, head: AskHead) -> Result:
+    """Where nobody asks anything, as in what a harness wrote, no facts are asked for either."""
+    probability = judged.require_readings().fact_check or 0.0
+    needed = probability >= head.threshold
+    other = next(label for label in head.labels if label != head.positive)
+    return {
+        "needs_fact_check": needed,
+        "label": head.positive if needed else other,
+        "confidence": probability if needed else 1 - probability,
+        "processing_time_ms": judged.milliseconds,
+    }
+
+
+def _user_feedback(judged: Judged, head: AskHead) -> Result:
+    """The likeliest kind of feedback if feedback as such is as likely as the head's threshold asks."""
+    found = judged.require_readings().feedback or {head.negative: 1.0}
+    kinds = {label: found[label] for label in found if label != head.negative}
+    is_feedback = bool(kinds) and 1 - found[head.negative] >= head.threshold
+    label = max(kinds, key=kinds.__getitem__) if is_feedback else head.negative
+    return {
+        "feedback_type": next((name for name, own in LABELS.items() if own == label), "none"),
+        "label": label,
+        "confidence": found[label],
         "processing_time_ms": judged.milliseconds,
     }
 

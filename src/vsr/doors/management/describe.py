@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from vsr import __version__
 from vsr.chat.models import models_list
@@ -105,6 +105,7 @@ def heads(generation: Generation) -> Result:
         "jailbreak": list(manifest.heads.jailbreak.labels),
         "pii": list(manifest.heads.pii.types),
         "embedding": [],
+        **{name: list(head.labels) for name, head in manifest.heads.asks.items()},
     }
     return {
         "models": [
@@ -124,17 +125,23 @@ def heads(generation: Generation) -> Result:
     }
 
 
+_CAPABILITIES: Final = {"fact_check": "fact-check", "feedback": "user-feedback"}
+"""By head: the endpoint that asks it."""
+
+
 def classifier(generation: Generation) -> Result:
     """`/info/classifier`: what is classified, and what it is held against."""
     policy, manifest = generation.policy, generation.encoder.bundle.manifest
+    asks = manifest.heads.asks
     return {
         "status": "active" if generation.ready else "inactive",
-        "capabilities": ["intent", "pii", "security"],
+        "capabilities": ["intent", "pii", "security", *(_CAPABILITIES[name] for name in asks)],
         "categories": list(manifest.heads.domain.labels),
         "pii_types": list(manifest.heads.pii.types),
         "domain_threshold": policy.domain_threshold,
         "fallback_category": policy.fallback_category,
         "jailbreak": {"mode": policy.guards.jailbreak.mode, "threshold": policy.guards.jailbreak.threshold},
         "pii": {"mode": policy.guards.pii.mode, "threshold": policy.guards.pii.threshold},
+        **{name: {"labels": list(head.labels), "threshold": head.threshold} for name, head in asks.items()},
         "max_batch_size": policy.management.max_batch_size,
     }

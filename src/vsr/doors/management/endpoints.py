@@ -109,8 +109,15 @@ def endpoints(reloader: Reloader | None = None) -> tuple[Endpoint, ...]:
         _post("/api/v1/classify/intent", "The domain of a text", classify.intent, _TEXT),
         _post("/api/v1/classify/pii", "Personal data in a text", classify.pii, _TEXT),
         _post("/api/v1/classify/security", "Whether a text is an attack", classify.security, _TEXT),
-        _post("/api/v1/classify/combined", "All three about a text", classify.combined, _TEXT),
-        _post("/api/v1/classify/batch", "One of them, or all, about many texts", classify.batch, _BATCH),
+        _post("/api/v1/classify/fact-check", "Whether a text asks for facts", classify.fact_check, _TEXT),
+        _post(
+            "/api/v1/classify/user-feedback",
+            "Whether a text is feedback on an answer, and which",
+            classify.user_feedback,
+            _TEXT,
+        ),
+        _post("/api/v1/classify/combined", "Intent, PII and security of a text", classify.combined, _TEXT),
+        _post("/api/v1/classify/batch", "One of these three, or all, of many texts", classify.batch, _BATCH),
         *(_configuration(reloader) if reloader is not None else ()),
     )
     return table

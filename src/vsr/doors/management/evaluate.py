@@ -18,6 +18,7 @@ from vsr.facts import Facts, Signal
 from vsr.generation import Generation
 from vsr.route import Route
 from vsr.router import explain
+from vsr.selection.members import name_of
 
 _FAMILIES = {
     "domain": "domains",
@@ -47,7 +48,7 @@ async def evaluate(generation: Generation, body: Mapping[str, Any]) -> Result:
         "decision_result": decision_result(facts, route, policy),
         "eval_trace": why.as_dict(),
         "recommended_models": _candidates(route, policy.for_model(asked)),
-        "selected_model": route.model,
+        "selected_model": route.selected_model,
         "selection_status": route.outcome,
         "selection_method": route.algorithm,
         "selection_reason": route.reason,
@@ -116,8 +117,8 @@ def _by_family(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _candidates(route: Route, policy: Policy) -> list[str]:
     """The models that were to choose from, the chosen one first."""
     decision = next((one for one in policy.decisions if one.name == route.decision), None)
-    candidates = [reference.model for reference in decision.models] if decision else list(route.scores)
-    return list(dict.fromkeys(filter(None, [route.model, *candidates])))
+    candidates = [name_of(reference) for reference in decision.models] if decision else list(route.scores)
+    return list(dict.fromkeys(filter(None, [route.selected_model, *candidates])))
 
 
 def _metrics(judged: Judged) -> Result:

@@ -9,12 +9,13 @@ from typing import Any
 
 from vsr.chat.request import ChatRequest, parse_chat_request
 from vsr.errors import InvalidRequest, RequestError, Unavailable
-from vsr.facts import Facts
+from vsr.facts import Facts, Readings
 from vsr.generation import Generation
 from vsr.route import Route
 from vsr.router import decide, judge
 
 INVALID_INPUT = "INVALID_INPUT"
+CLASSIFIER_UNAVAILABLE = "UNIFIED_CLASSIFIER_UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,15 @@ class Judged:
     def milliseconds(self) -> float:
         return round(self.seconds * 1000, 3)
 
-    def require_readings(self) -> None:
+    def require_readings(self) -> Readings:
         """Raises Unavailable if the encoder could not answer: a classification of nothing is none."""
         if self.facts.readings is None:
             raise Unavailable(
                 "The encoder could not read the text: " + (self.facts.encoder_error or "no answer") + ".",
-                code="UNIFIED_CLASSIFIER_UNAVAILABLE",
+                code=CLASSIFIER_UNAVAILABLE,
                 retry_after=1,
             )
+        return self.facts.readings
 
 
 async def judge_body(generation: Generation, body: dict[str, Any]) -> Judged:

@@ -22,12 +22,14 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     "operator": _OPERATOR,
     "admin": _ADMIN,
 }
+_CHANGING: Final = _ADMIN - _VIEWER
+"""A viewer changes nothing."""
 
 
 def authorize(request: Request, tokens: tuple[ManagementToken, ...], permission: Permission) -> None:
     """Raises Unauthenticated without a valid token, Forbidden if its role does not suffice."""
     if not tokens:  # allowed on loopback only, which the configuration sees to
-        if permission == "config.write":
+        if permission in _CHANGING:
             _refuse_browsers(request)
         return
     scheme, _, presented = request.headers.get("authorization", "").partition(" ")
@@ -44,11 +46,11 @@ def authorize(request: Request, tokens: tuple[ManagementToken, ...], permission:
 
 
 def _refuse_browsers(request: Request) -> None:
-    """Without tokens, a page in a browser on this machine must not change the configuration: neither from
-    its own origin nor by a host name that somebody lets point here."""
+    """Without tokens, a page in a browser on this machine must change nothing that stays: neither from its
+    own origin nor by a host name that somebody lets point here."""
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
     if "origin" in request.headers or not (host == "localhost" or is_loopback(host.strip("[]"))):
         raise Forbidden(
-            "Without tokens the configuration can be changed only from this machine and not from a browser: "
+            "Without tokens this can be done only from this machine and not from a browser: "
             "ask http://127.0.0.1, or set global.services.management_api.auth."
         )
