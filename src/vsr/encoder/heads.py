@@ -70,7 +70,8 @@ class HeadReader:
         that are none: a risk of that kind is over no threshold, and would pass for harmless."""
         asks = [outputs.asks[name] for name in self._asks]
         told = (outputs.domain, outputs.jailbreak, outputs.probabilities, outputs.embedding, *asks)
-        if not all(np.isfinite(values).all() for values in told):
+        # a sum is finite only if all are
+        if not all(np.isfinite(values.sum()) for values in told):
             raise FloatingPointError("a head's outputs are not finite")
         return [
             WindowReading(

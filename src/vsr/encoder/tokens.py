@@ -96,11 +96,11 @@ class TextTokenizer:
         self._berts_words = isinstance(words, BertPreTokenizer) and bool(
             getattr(self._tokenizer.normalizer, "handle_chinese_chars", False)
         )
-        self._blanks: _Blanks | None = None
+        self._strangers: _Strangers | None = None
         if isinstance(words, BertPreTokenizer) and isinstance(self._tokenizer.model, WordPiece):
             # else symbols would glue words together
             self._tokenizer.pre_tokenizer = InTurn([Split(SYMBOLS, "isolated"), words])
-            self._blanks = _Blanks(self._is_stranger)
+            self._strangers = _Strangers(self._is_stranger)
 
     def encode(self, text: str, stopped: Callable[[], bool] = lambda: False) -> Tokens:
         """Tokens of the whole text. For long texts call it in a thread: the interpreter lock is released
@@ -136,16 +136,16 @@ class TextTokenizer:
 
     def _legible(self, text: str) -> str:
         """With a blank for every stranger, unless there is nothing else."""
-        if self._blanks is None or text.isascii():
+        if self._strangers is None or text.isascii():
             return text
-        legible = text.translate(self._blanks)
+        legible = self._strangers.blanked(text)
         return text if legible.isspace() else legible
 
     def _is_stranger(self, character: str) -> bool:
         """Whether the vocabulary has it neither alone nor in a word, so that WordPiece would give up on the
         word it stands in. Rare Chinese characters and punctuation are words of their own, and stay."""
-        if character.isascii():
-            return False
+        if character.isascii() or (self._berts_words and "\u3400" <= character <= "\u9fff"):
+            return False  # the bulk of them, without asking
         probes = [f"a{character}a"] if _is_border(character) else [character, f"a{character}a"]
         return any(encoding.ids == [self._unknown] for encoding in self._encodings(probes))
 
@@ -214,19 +214,29 @@ class TextTokenizer:
         return int(number)
 
 
-class _Blanks(dict[int, int]):
-    """For `str.translate`: every character as it is, or as a blank if it is a stranger, which is found out
-    when it is first met."""
+class _Strangers:
+    """The characters that are to be blanked, each found out when it is first met."""
 
     def __init__(self, is_stranger: Callable[[str], bool]) -> None:
-        super().__init__()
         self._is_stranger = is_stranger
+        self._known: set[str] = set()
+        self._blanks: dict[int, str] = {}
 
-    def __missing__(self, code: int) -> int:
-        if len(self) == STRANGERS:
-            self.clear()
-        self[code] = found = ord(" ") if self._is_stranger(chr(code)) else code
-        return found
+    def blanked(self, text: str) -> str:
+        """With a blank for every stranger, one for one."""
+        met = set(text) - self._known
+        if not met:
+            return text
+        if len(self._known) + len(self._blanks) > STRANGERS:
+            self._known.clear()
+            self._blanks.clear()
+        for character in met:
+            if ord(character) not in self._blanks:
+                if self._is_stranger(character):
+                    self._blanks[ord(character)] = " "
+                else:
+                    self._known.add(character)
+        return text.translate(self._blanks)
 
 
 def is_cjk(character: str) -> bool:
