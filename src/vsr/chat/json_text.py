@@ -14,6 +14,8 @@ Span = tuple[int, int, str]
 """start, end (characters) and what goes in their place."""
 
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL)
+_SPELLED_OUT = re.compile(r"\\(?:u(d[89ab]..)\\u(d[c-f]..)|u(....)|.)", re.DOTALL | re.IGNORECASE)
+"""A surrogate pair, another \\u, or two characters."""
 _SHORT_ESCAPE = re.compile(r"\\([^u])")
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
@@ -28,6 +30,20 @@ def is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def without_unicode_escapes(text: str) -> str:
+    r"""The JSON `text` with characters in the place of its \u escapes, but of those that a string
+    must escape. Half of a surrogate pair stays half of one."""
+    return _SPELLED_OUT.sub(_character, text)
+
+
+def _character(escape: re.Match[str]) -> str:
+    high, low, unit = escape.groups()
+    if high:
+        return chr(0x10000 + (int(high, 16) - 0xD800 << 10) + int(low, 16) - 0xDC00)
+    character = chr(int(unit, 16)) if unit else "\\"
+    return escape[0] if character < " " or character in '"\\' else character
 
 
 def as_parsed(text: str) -> str:

@@ -6,7 +6,6 @@ end's to judge. Messages of errors never quote the client.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from vsr.chat import fields
 from vsr.chat.conversation import Conversation, read_conversation
 from vsr.chat.edit import Change, set_paths
-from vsr.chat.json_text import is_json
+from vsr.chat.json_text import is_json, without_unicode_escapes
 from vsr.chat.passages import read_passages
 from vsr.errors import InvalidRequest
 from vsr.facts import Passage
@@ -22,9 +21,6 @@ from vsr.facts import Passage
 MAX_METADATA_ENTRIES = 32
 MAX_METADATA_KEY_BYTES = 128
 MAX_METADATA_VALUE_BYTES = 1024
-
-_ESCAPE = re.compile(r"\\(?:u(d[89ab]..)\\u(d[c-f]..)|u(....)|.)", re.DOTALL | re.IGNORECASE)
-"""In JSON: a surrogate pair, another \\u, or two characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +84,11 @@ def _check_message(message: object, where: str) -> None:
     if not isinstance(message, dict):
         raise InvalidRequest(f"{where} must be an object", param=where)
     _check_names(message, where)
+    _check_names(message.get("function_call"), f"{where}.function_call")
     calls = message.get("tool_calls")
-    for call in (*(calls if isinstance(calls, list) else ()), message):
+    for call in calls if isinstance(calls, list) else ():
         _check_names(call, f"{where}.tool_calls")
-        for function in ("function", "function_call"):
-            _check_names(call.get(function) if isinstance(call, dict) else None, f"{where}.tool_calls")
+        _check_names(call.get("function") if isinstance(call, dict) else None, f"{where}.tool_calls")
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise InvalidRequest(f"{where}.role is required and must be a string", param=f"{where}.role")
@@ -195,7 +191,7 @@ def _plain(function: object, path: tuple[str | int, ...]) -> list[Change]:
         return []
     if not is_json(f"[{arguments}]"):
         return []  # whoever cannot parse it prints it as it stands, which is what was read
-    plain = _ESCAPE.sub(_character, arguments)
+    plain = without_unicode_escapes(arguments)
     try:
         plain.encode()
     except UnicodeEncodeError:
@@ -204,12 +200,3 @@ def _plain(function: object, path: tuple[str | int, ...]) -> list[Change]:
             f"{where}: a tool call's arguments have half of a surrogate pair", param=where
         ) from None
     return [(path, plain)]
-
-
-def _character(escape: re.Match[str]) -> str:
-    """What a JSON escape stands for, if that may stand in a JSON string; other escapes as they are."""
-    high, low, unit = escape.groups()
-    if high:
-        return chr(0x10000 + (int(high, 16) - 0xD800 << 10) + int(low, 16) - 0xDC00)
-    character = chr(int(unit, 16)) if unit else "\\"
-    return escape[0] if character < " " or character in '"\\' else character

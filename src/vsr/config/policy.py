@@ -237,8 +237,7 @@ class Management:
 class Policy:
     """A whole configuration, ready to run.
 
-    models and backends are keyed by name; aliases map every other name a client may use (LoRA names)
-    to a model. default_lora: the LoRA of default_model that serves instead of it, if one does.
+    models are keyed by name. default_lora: the LoRA of default_model that serves instead of it, if one does.
     auto_names are the names that ask the router to choose. digest identifies the source.
     inert lists known keys that were given and have no effect yet.
     entrypoints: model names of clients that ask a recipe; a recipe is a policy of its own that differs

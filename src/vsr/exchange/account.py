@@ -96,7 +96,7 @@ class Account:
     def _pay(self, name: str, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> None:
         """What a model, or a LoRA of one, has cost, as far as there is a price."""
         models = self.services.policy.models.values()
-        pricing = next(one.pricing for one in models if name in (one.name, *one.loras))
+        pricing = next((one.pricing for one in models if name in (one.name, *one.loras)), None)
         if pricing is not None:
             cost = pricing.cost(prompt_tokens, completion_tokens, cached_tokens)
             self.services.metrics.cost.labels(model=name, currency=pricing.currency).inc(cost)
