@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
 
 from vsr.chat.passages import join
+from vsr.config.patterns import raw_pattern
 from vsr.config.policy import PiiGuard
 from vsr.content import Content
 from vsr.facts import Entity, Facts, Leaf, Passage, Readings
@@ -60,8 +60,8 @@ def test_what_is_too_unsure_is_passed_over() -> None:
 
 
 def test_a_value_of_the_allow_list_is_no_personal_data_only_as_a_whole() -> None:
-    whole = PiiGuard(allow_list=(re.compile(r"\w+@example\.com"),))
-    part = PiiGuard(allow_list=(re.compile("ann"),))
+    whole = PiiGuard(allow_list=(raw_pattern(r"\w+@example\.com"),))
+    part = PiiGuard(allow_list=(raw_pattern("ann"),))
     assert assess_pii(FACTS, whole, only("PERSON")).finding.state == "clean"
     assert assess_pii(FACTS, part, only("PERSON")).finding.state == "violating"
 

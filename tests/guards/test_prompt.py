@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from vsr.config.patterns import raw_pattern
 from vsr.config.policy import PromptGuard
 from vsr.content import Content
 from vsr.facts import Facts, Passage, Readings, Role, WindowRisk
@@ -67,15 +66,15 @@ def test_without_any_threshold_the_guard_is_unavailable() -> None:
 
 
 def test_an_allowed_passage_is_exempt_only_from_end_to_end() -> None:
-    whole = PromptGuard(allow_list=(re.compile("text of user"),))
-    part = PromptGuard(allow_list=(re.compile("text of"),))
+    whole = PromptGuard(allow_list=(raw_pattern("text of user"),))
+    part = PromptGuard(allow_list=(raw_pattern("text of"),))
     risky = facts(WindowRisk(1, 0.95))
     assert assess_prompt(risky, whole).state == "clean"
     assert assess_prompt(risky, part).state == "violating"
 
 
 def test_a_window_that_bridges_into_an_allowed_passage_is_still_judged() -> None:
-    guard = PromptGuard(allow_list=(re.compile("text of user"),))
+    guard = PromptGuard(allow_list=(raw_pattern("text of user"),))
     bridging = facts(WindowRisk(1, 0.95, bridging=True), roles=("assistant", "user"))
     assert assess_prompt(bridging, guard).state == "violating"
 

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.signals.asking import matched, only, rules
-from vsr.config.patterns import keyword_pattern, needle
+from vsr.config.patterns import keyword_pattern, needle, raw_pattern
 from vsr.config.policy_signals import KeywordRule
 from vsr.signals.asked import Asked
 from vsr.signals.fuzzy import allowed_edits, edit_distance
@@ -182,3 +182,14 @@ def test_bm25_does_not_find_a_phrase_by_a_function_word_alone() -> None:
     policy = rules(keywords(f"{{name: k, method: bm25, bm25_threshold: 0.08, keywords: {phrases}}}"))
     assert not matched(policy, "do all of it on site, but not too fast")
     assert matched(policy, "nothing of this may reach the cloud")
+
+
+def test_a_rule_with_expressions_reads_the_text_as_it_is_written() -> None:
+    words = ("行(动|为)", r"^Note:\s", "x{3}")
+    some, all_of_them = (
+        KeywordRule("k", operator, words, method="regex", expressions=tuple(map(raw_pattern, words)))
+        for operator in ("OR", "AND")
+    )
+    found = LiteralKeywords([some, all_of_them]).evaluate(Asked("Note:  行为 XXX"))
+    assert [signal.matched for signal in found] == [True, False]
+    assert found[1].detail == "2 of 3 keywords found"

@@ -6,7 +6,7 @@ from re import Pattern
 from typing import Final
 
 from vsr.config import policy_signals as rules
-from vsr.config.patterns import keyword_pattern, needle, raw_pattern
+from vsr.config.patterns import Expression, keyword_pattern, needle, raw_pattern
 from vsr.config.predicate import Predicate
 from vsr.config.schema import signals as schema
 
@@ -17,9 +17,11 @@ _LANGUAGE_THRESHOLD: Final = 0.3
 def compile_keyword(rule: schema.KeywordSignal) -> rules.KeywordRule:
     method = rule.method or ("fuzzy" if rule.fuzzy_match else "words")
     patterns: tuple[Pattern[str], ...] = ()
-    if method in ("words", "regex"):
-        build = raw_pattern if method == "regex" else keyword_pattern
-        patterns = tuple(build(keyword, rule.case_sensitive) for keyword in rule.keywords)
+    expressions: tuple[Expression, ...] = ()
+    if method == "words":
+        patterns = tuple(keyword_pattern(keyword, rule.case_sensitive) for keyword in rule.keywords)
+    elif method == "regex":
+        expressions = tuple(raw_pattern(keyword, rule.case_sensitive) for keyword in rule.keywords)
     threshold = {
         "bm25": rule.bm25_threshold,
         "ngram": rule.ngram_threshold,
@@ -30,6 +32,7 @@ def compile_keyword(rule: schema.KeywordSignal) -> rules.KeywordRule:
         operator=rule.operator,
         keywords=rule.keywords,
         patterns=patterns,
+        expressions=expressions,
         method=method,
         case_sensitive=rule.case_sensitive,
         threshold=threshold,
@@ -47,17 +50,12 @@ def compile_context(rule: schema.ContextSignal) -> rules.ContextRule:
 
 def compile_structure(rule: schema.StructureSignal) -> rules.StructureRule:
     source = rule.feature.source
-    if source.type == "regex":
-        phrases: tuple[rules.Phrase, ...] = (
-            rules.Phrase("", raw_pattern(source.pattern, source.case_sensitive)),
-        )
-    else:
-        phrases = tuple(_phrase(word, source.case_sensitive) for word in source.keywords)
     return rules.StructureRule(
         name=rule.name,
         feature=rule.feature.type,
         source=source.type,
-        phrases=phrases,
+        phrases=tuple(_phrase(word, source.case_sensitive) for word in source.keywords),
+        expression=raw_pattern(source.pattern, source.case_sensitive) if source.type == "regex" else None,
         sequences=tuple(
             tuple(_phrase(marker, source.case_sensitive) for marker in sequence)
             for sequence in source.sequences

@@ -8,11 +8,11 @@ such a character (用Python写).
 from __future__ import annotations
 
 import re
-import warnings
+from dataclasses import dataclass, field
 from re import Pattern
-from typing import Final
+from typing import Any, Final
 
-from vsr.config.ambiguous import check_ambiguous
+import re2
 
 MAX_PATTERN: Final = 2000
 
@@ -67,19 +67,45 @@ def anchor(keyword: str) -> bytes:
     return max(ascii_words(needle(keyword)), key=len, default=b"")
 
 
-def raw_pattern(text: str, case_sensitive: bool = True) -> Pattern[str]:
-    """Raises ValueError with a reason: syntax, length, or that a text can be read in too many ways.
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A regular expression as the operator wrote it, in RE2's syntax as in the original. RE2's time grows
+    with the text alone, while whoever writes a prompt could stop Python's matcher with `(a+)+` or `<.*>`.
 
-    The last is refused because Python's matcher needs time exponential in the text for `(a+)+`, and
-    whoever writes a prompt could stop the router with it.
+    compiled: from bytes, which may hold what is no UTF-8.
     """
+
+    text: str
+    case_sensitive: bool
+    compiled: Any = field(compare=False, repr=False)
+
+    def search(self, text: str) -> bool:
+        return self.compiled.search(_bytes(text)) is not None
+
+    def fullmatch(self, text: str) -> bool:
+        return self.compiled.fullmatch(_bytes(text)) is not None
+
+    def count(self, text: str) -> int:
+        """Matches that do not overlap and are not empty."""
+        return sum(found.end() > found.start() for found in self.compiled.finditer(_bytes(text)))
+
+
+def raw_pattern(text: str, case_sensitive: bool = True) -> Expression:
+    """Raises ValueError with a reason: syntax or length."""
     if len(text) > MAX_PATTERN:
         raise ValueError(f"is longer than {MAX_PATTERN} characters")
+    options = re2.Options()
+    options.case_sensitive = case_sensitive
+    options.log_errors = False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            pattern = re.compile(text, 0 if case_sensitive else re.IGNORECASE)
-            check_ambiguous(text, pattern.flags)
-    except (re.error, OverflowError, RecursionError, Warning) as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
-    return pattern
+        compiled = re2.compile(text, options)
+    except UnicodeEncodeError:
+        raise ValueError("is not a regular expression: it holds half a character") from None
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace")
+        raise ValueError(f"is not a regular expression in RE2's syntax: {reason}") from error
+    return Expression(text, case_sensitive, compiled)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

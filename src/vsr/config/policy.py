@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from re import Pattern
 from typing import Literal
 
+from vsr.config.patterns import Expression
 from vsr.config.policy_decisions import Branch as Branch
 from vsr.config.policy_decisions import Decision as Decision
 from vsr.config.policy_decisions import Leaf as Leaf
@@ -134,7 +134,7 @@ class PromptGuard:
     threshold: float | None = None
     system_threshold: float | None = None
     on_unavailable: Literal["refuse", "allow"] = "refuse"
-    allow_list: tuple[Pattern[str], ...] = ()
+    allow_list: tuple[Expression, ...] = ()
     remote: RemoteGuard | None = None
 
     def exempts(self, text: str) -> bool:
@@ -151,7 +151,7 @@ class PiiGuard:
     threshold: float | None = None
     policy: PiiPolicy = ALLOW_ALL
     on_unavailable: Literal["refuse", "allow"] = "refuse"
-    allow_list: tuple[Pattern[str], ...] = ()
+    allow_list: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from re import Pattern
 from typing import Literal
 
+from vsr.config.patterns import Expression
 from vsr.config.policy_decisions import RuleNode
 from vsr.config.policy_services import MCPServer, Service
 from vsr.config.predicate import Predicate
@@ -20,14 +21,15 @@ from vsr.config.predicate import Predicate
 
 @dataclass(frozen=True, slots=True)
 class KeywordRule:
-    """patterns: one compiled regular expression a keyword, same order as `keywords`; those of the methods
-    words and regex. threshold: what the other methods hold a keyword's score against: edits (up to 10)
+    """patterns: one a keyword, same order as `keywords`, of the method words. expressions: those of the
+    method regex. threshold: what the other methods hold a keyword's score against: edits (up to 10)
     or a similarity in per cent for fuzzy, a BM25 score, a share of common n-grams of `arity`."""
 
     name: str
     operator: Literal["AND", "OR", "NOR"]
     keywords: tuple[str, ...]
     patterns: tuple[Pattern[str], ...] = ()
+    expressions: tuple[Expression, ...] = ()
     method: Literal["words", "regex", "bm25", "ngram", "fuzzy"] = "words"
     case_sensitive: bool = False
     threshold: float = 0.0
@@ -60,13 +62,14 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class StructureRule:
-    """phrases: what `keyword_set` counts, and `regex` with an empty needle. sequences: markers that
-    must follow one another. predicate None: more than nothing."""
+    """phrases: what `keyword_set` counts. expression: what `regex` does. sequences: markers that must
+    follow one another. predicate None: more than nothing."""
 
     name: str
     feature: Literal["exists", "count", "density", "sequence"]
     source: Literal["regex", "keyword_set", "sequence", "text_bytes"]
     phrases: tuple[Phrase, ...] = ()
+    expression: Expression | None = None
     sequences: tuple[tuple[Phrase, ...], ...] = ()
     predicate: Predicate | None = None
 

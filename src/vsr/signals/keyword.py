@@ -35,10 +35,9 @@ class LiteralKeywords:
         self._nothing = [conclude(rule, 0) for rule in rules]
         self._anchored: defaultdict[bytes, list[_Keyword]] = defaultdict(list)
         for index, rule in enumerate(rules):
-            literal = rule.method == "words"
-            for word, pattern in zip(rule.keywords, rule.patterns, strict=True):
-                one = _Keyword(index, needle(word) if literal else "", pattern)
-                self._anchored[anchor(word) if literal else b""].append(one)
+            if rule.method == "words":
+                for word, pattern in zip(rule.keywords, rule.patterns, strict=True):
+                    self._anchored[anchor(word)].append(_Keyword(index, needle(word), pattern))
         self._elsewhere = self._anchored.pop(b"", [])
 
     def evaluate(self, asked: Asked) -> list[Signal]:
@@ -46,6 +45,9 @@ class LiteralKeywords:
         found: defaultdict[int, int] = defaultdict(int)
         for one in self._likely(asked):
             found[one.rule] += asked.occurrences(one.needle, one.pattern, 1)
+        for index, rule in enumerate(self._rules):
+            if rule.expressions:
+                found[index] = sum(expression.search(asked.text) for expression in rule.expressions)
         signals = self._nothing.copy()
         for index, count in found.items():
             signals[index] = conclude(self._rules[index], count)

@@ -36,6 +36,8 @@ def _value(rule: StructureRule, asked: Asked) -> float:
 
 
 def _exists(rule: StructureRule, asked: Asked) -> bool:
+    if rule.expression:
+        return rule.expression.search(asked.text)
     if rule.phrases:
         return any(asked.occurrences(phrase.needle, phrase.pattern, 1) for phrase in rule.phrases)
     return _count(rule, asked) > 0
@@ -47,7 +49,9 @@ def _count(rule: StructureRule, asked: Asked) -> int:
             return asked.size
         case "sequence":
             return sum(_follow(sequence, asked) for sequence in rule.sequences)
-        case "regex" | "keyword_set":
+        case "regex":
+            return rule.expression.count(asked.text) if rule.expression else 0
+        case "keyword_set":
             return sum(asked.occurrences(phrase.needle, phrase.pattern) for phrase in rule.phrases)
 
 
