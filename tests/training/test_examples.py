@@ -22,6 +22,7 @@ from vsr.training.examples import (
     examples,
     free_tags,
     tags_of,
+    without_cut_attacks,
 )
 from vsr.training.labels import TAGS
 from vsr.training.rows import Row, read_rows, write_rows
@@ -71,6 +72,15 @@ def test_a_token_marked_o_may_still_carry_types_nobody_annotated() -> None:
     assert free[TAGS.index("B-AGE")]
     assert not free[PERSON]
     assert not free[PERSON + 1]
+
+
+def test_only_attacks_inside_documents_are_left_out_where_they_would_be_cut(tokenizer: Tokenizer) -> None:
+    document = replace(ROW, text="a a a call jane", stratum="jailbreak/indirect/S", jailbreak="jailbreak")
+    direct = replace(document, stratum="jailbreak/direct/S")
+    harmless = replace(document, jailbreak="benign")
+    rows = [document, direct, harmless]
+    assert without_cut_attacks(tokenizer, rows, 4) == [direct, harmless]
+    assert without_cut_attacks(tokenizer, rows, 5) == rows
 
 
 def test_special_tokens_carry_no_tag(tokenizer: Tokenizer) -> None:

@@ -24,7 +24,7 @@ from vsr.evaluation.reading import Judge
 from vsr.facts import Readings, Role
 from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
-from vsr.training.examples import free_tags, tags_of, task_of
+from vsr.training.examples import free_tags, tags_of, task_of, without_cut_attacks
 from vsr.training.joined import filling, is_hard, of_people, sources_of
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
 from vsr.training.rows import Row, read_rows
@@ -49,7 +49,8 @@ def temperatures(folder: Path, work: Path) -> Calibration:
     rows = list(read_rows(work / "held.jsonl"))
     engine = Engine(folder, tokens=WINDOW_TOKENS)
     domain = _sample([r for r in rows if r.domain], 2400)
-    guard = _sample([r for r in rows if r.jailbreak and task_of(r) == "guard"], 1600)
+    of_guard_task = [r for r in rows if r.jailbreak and task_of(r) == "guard"]
+    guard = _sample(without_cut_attacks(engine.tokenizer, of_guard_task, WINDOW_TOKENS), 1600)
     pii = _sample([r for r in rows if r.spans], 900)
     facts = _sample([r for r in rows if r.fact_check], 1600)
     feedback = _feedback_rows(rows)

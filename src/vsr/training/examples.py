@@ -153,9 +153,7 @@ def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: r
     inside = slice(1 + start, 1 + stop)
     ids = [encoding.ids[0], *encoding.ids[inside], encoding.ids[-1]]
     whole = stop - start == len(encoding.ids) - 2
-    jailbreak = (
-        None if row.jailbreak == "jailbreak" and "indirect" in row.stratum and not whole else row.jailbreak
-    )
+    jailbreak = None if _is_inside(row) and not whole else row.jailbreak
     tags = None
     if row.annotated is not None:
         tags = np.array(
@@ -172,6 +170,21 @@ def _example(row: Row, encoding: Encoding, anchors: Mapping[str, int], chance: r
         tags=tags,
         free=None if row.annotated is None else free_tags(row.annotated),
     )
+
+
+def without_cut_attacks(tokenizer: Tokenizer, rows: Sequence[Row], tokens: int) -> list[Row]:
+    """The rows but attacks inside documents of more than `tokens` tokens: what is read of such a document
+    may hold nothing of the attack."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    inside = [place for place, row in enumerate(rows) if _is_inside(row)]
+    encodings = tokenizer.encode_batch([rows[place].text for place in inside], add_special_tokens=False)
+    cut = {place for place, encoding in zip(inside, encodings, strict=True) if len(encoding.ids) > tokens}
+    return [row for place, row in enumerate(rows) if place not in cut]
+
+
+def _is_inside(row: Row) -> bool:
+    return row.jailbreak == "jailbreak" and "indirect" in row.stratum
 
 
 def _window(row: Row, task: str, tokens: int, chance: random.Random) -> tuple[int, int]:

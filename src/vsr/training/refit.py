@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from vsr.errors import EvaluationError
 from vsr.training.checkpoint import load_trained, save
 from vsr.training.engine import by_length
-from vsr.training.examples import task_of
+from vsr.training.examples import task_of, without_cut_attacks
 from vsr.training.labels import FEEDBACK, JAILBREAK
 from vsr.training.model import HIDDEN, SMALL_HIDDEN, Network, SequenceHead
 from vsr.training.rows import Row, read_rows
@@ -87,7 +87,7 @@ def refit(base: Path, work: Path, trained: Path, seed: int, progress: Progress |
     network = adapted_network(base, tokenizer.get_vocab_size(), seed)
     load_trained(network, trained)
     network = merged(network).eval()
-    rows = list(read_rows(work / "train.jsonl"))
+    rows = without_cut_attacks(tokenizer, list(read_rows(work / "train.jsonl")), TOKENS)
     progress = progress or Progress(disable=True)
     state: dict[str, object] = {}
     for head in HEADS:

@@ -24,6 +24,7 @@ from vsr.encoder.bundle import WIDE
 from vsr.encoder.wide import BUCKETS, hashed, once
 from vsr.training.bundle import Floats
 from vsr.training.engine import by_length
+from vsr.training.examples import without_cut_attacks
 from vsr.training.labels import DOMAINS, JAILBREAK
 from vsr.training.rows import Row, read_rows
 
@@ -53,7 +54,7 @@ STEPS = 127
 def fit_wide(work: Path, seed: int, progress: Progress | None = None) -> None:
     """WIDE in `work`, from its `train.jsonl` and `tokenizer.json`."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
-    rows = list(read_rows(work / "train.jsonl"))
+    rows = without_cut_attacks(tokenizer, list(read_rows(work / "train.jsonl")), TOKENS)
     progress = progress or Progress(disable=True)
     arrays: dict[str, Any] = {}
     for part in progress.track(PARTS, description="wide"):
