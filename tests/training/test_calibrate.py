@@ -46,6 +46,13 @@ def test_one_large_source_of_hard_texts_does_not_set_the_threshold_alone() -> No
     assert 0.1 < points[0].threshold < 0.2
 
 
+def test_without_hard_texts_and_system_prompts_the_ordinary_texts_decide() -> None:
+    ordinary = [_benign(0.1, number, "people") for number in range(200)]
+    points = operating_points(WrittenRisks(), ordinary, [])
+    assert {point.role for point in points} == {"any", "system"}
+    assert all(0.1 < point.threshold < 0.2 for point in points)
+
+
 def test_the_threshold_grows_with_the_windows_of_a_request() -> None:
     ordinary = [_benign(0.1, number, "people") for number in range(200)]
     system = [_benign(0.0, number, "prompts", "benign_system_prompt") for number in range(20)]

@@ -153,13 +153,15 @@ def test_a_variant_that_was_measured_is_not_trained_again(
 
     def counted(variant: Variant, *_: object) -> dict[str, Any]:
         runs[variant.name] += 1
-        return {"variant": variant.name, "steps": 1, "seconds": 1}
+        return {"variant": variant.name, "share": 2e-4, "seed": 7, "steps": 1, "seconds": 1}
 
     monkeypatch.setattr(module, "run", counted)
     first, second = variants_of("ranks", ranks=(2, 4))
     compared([first], base, work, tmp_path)
     compared([first, second], base, work, tmp_path)
     assert runs == {"rank 2": 1, "rank 4": 1}
+    with pytest.raises(EvaluationError, match=r"ranks-rank-2\.json is of --share 0\.0002 --seed 7"):
+        compared([first], base, work, tmp_path, share=3e-4)
 
 
 def test_with_a_part_of_the_data_as_many_texts_are_drawn_from_fewer_groups(

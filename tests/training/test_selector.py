@@ -10,10 +10,11 @@ import pytest
 pytest.importorskip("sklearn", reason="selectors are fitted with the train extra")
 
 from vsr.errors import SelectorError
-from vsr.selection.learned.artifact import Artifact, Kind, load_artifact, save_artifact
+from vsr.selection.learned.artifact import FORMAT, Artifact, Kind, Manifest, load_artifact, save_artifact
 from vsr.selection.learned.predict import difficulty, qualities
 from vsr.training.question_features import Features
-from vsr.training.selector import train
+from vsr.training.selector import Trained, predict, train
+from vsr.training.selector_fits import candidates
 
 MODELS = ("verse", "code")
 COUNT = 200
@@ -45,6 +46,24 @@ def test_each_kind_learns_which_model_is_right_where(kind: Kind, tmp_path: Path)
     assert isinstance(held_out, dict)
     assert held_out["chosen"] > held_out["best_single"]
     assert artifact.manifest.models == MODELS
+
+
+@pytest.mark.parametrize("kind", ["knn", "kmeans", "svm", "mlp"])
+def test_a_model_that_answered_none_of_the_rows_is_as_good_as_not(kind: Kind) -> None:
+    outcomes = np.eye(2, dtype=np.float32)[SIDE]
+    outcomes[:, 0] = np.nan
+    fit = next(iter(candidates(kind, COUNT).values()))
+    arrays, settings = fit(TABLE, outcomes, 2)
+    trained = Trained(Manifest(FORMAT, kind, "bundle", 2, (), MODELS, settings, "", {}), arrays)
+    assert predict(trained, TABLE)[:, 0].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_there_are_no_more_clusters_than_rows_to_find_them_in() -> None:
+    few = np.arange(COUNT) < 30
+    outcomes = np.eye(2, dtype=np.float32)[SIDE][few]
+    report = train("kmeans", WORLD[few], outcomes, MODELS, GROUPS[few], {}).manifest.report
+    assert isinstance(report["squared_error"], dict)
+    assert list(report["squared_error"]) == ["clusters=8", "clusters=16"]
 
 
 def test_difficulty_is_where_models_fail(tmp_path: Path) -> None:

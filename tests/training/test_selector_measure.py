@@ -31,6 +31,15 @@ def test_the_pair_is_the_best_and_the_worst_model() -> None:
     assert KNOWN.all()
 
 
+def test_models_that_are_equally_good_or_answered_no_row_both_are_no_pair() -> None:
+    table = np.array([[1, 0], [0, 1]], np.float32)
+    with pytest.raises(SelectorError, match="equally often"):
+        make_pair(table, ("a", "b"), ("", ""))
+    apart = np.array([[1, np.nan], [np.nan, 0]], np.float32)
+    with pytest.raises(SelectorError, match="a and b, the best and the worst model, have no row in common"):
+        make_pair(apart, ("a", "b"), ("", ""))
+
+
 def test_a_perfect_ranking_recovers_the_gap_with_the_hard_half() -> None:
     scores = np.array([0.0, 0.1, 0.8, 0.9])
     assert accuracy_curve(scores, PAIR).tolist() == [0.5, 0.75, 1.0, 1.0, 1.0]
@@ -128,6 +137,19 @@ def test_rows_are_read_and_a_wrong_one_is_named(tmp_path: Path) -> None:
             read_outcomes(file)
     file.write_text(json.dumps(good | {"correct": {"a": 2}}))
     with pytest.raises(SelectorError, match="between 0 and 1"):
+        read_outcomes(file)
+
+
+def test_null_is_no_subject_and_a_blank_line_no_row_but_other_encodings_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    nothing = {"subject": None, "category": None, "source": None}
+    file.write_text(json.dumps({"prompt": "p", "correct": {"a": 1}, **nothing}) + "\n\n")
+    assert read_outcomes(file) == [Row("p", {"a": 1.0})]
+    file.write_bytes('{"prompt": "积分", "correct": {"a": 1}}'.encode("gbk"))
+    with pytest.raises(SelectorError, match=r"rows\.jsonl: is not UTF-8"):
+        read_outcomes(file)
+    file.write_text(json.dumps({"prompt": None, "correct": {"a": 1}}))
+    with pytest.raises(SelectorError, match="needs a prompt"):
         read_outcomes(file)
 
 

@@ -69,6 +69,21 @@ def test_held_out_rows_that_hold_everything_are_refused() -> None:
         admit(rows("one question here"), rows("one question here"), keep_models=True)
 
 
+def test_rows_and_models_that_are_left_without_an_outcome_are_not_learnt_from() -> None:
+    given = [
+        Row("one question here", {"a": 1, "b": 0}),
+        Row("quite another matter", {"b": 1}),
+        Row("a question held out", {"c": 1}),
+    ]
+    admitted = admit(given, [Row("a question held out", {"b": 1})])
+    assert admitted.kept.tolist() == [True, False, False]
+    assert admitted.models == ("a",)
+    assert (admitted.report["rows"], admitted.report["unanswered_left_out"]) == (1, 1)
+    assert admitted.report["models_left_out"] == ["b", "c"]
+    with pytest.raises(SelectorError, match="no question that is left"):
+        admit(given[1:], [Row("a question held out", {"b": 1})])
+
+
 def test_without_held_out_rows_all_is_learnt_from() -> None:
     admitted = admit(rows("x", "y"), [])
     assert admitted.kept.all()

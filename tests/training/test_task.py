@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+import torch
 from rich.console import Console
 
 from tests.models.checkpoints import ARCHITECTURES, write_checkpoint
@@ -23,11 +26,12 @@ from vsr.encoder.imported.model import (
     ImportedSpanFinder,
     start,
 )
-from vsr.errors import BundleError
+from vsr.errors import BundleError, EvaluationError
 from vsr.models.directory import verify
 from vsr.models.importing import Wish, import_model
+from vsr.training import task_measure
 from vsr.training.task import TaskSettings, fine_tune, main
-from vsr.training.task_data import TaskName
+from vsr.training.task_data import TaskExample, TaskName
 from vsr.training.task_model import adapted
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
@@ -157,6 +161,109 @@ def test_a_name_that_is_taken_is_told_before_anything_is_trained(
     monkeypatch.setattr("sys.argv", ["vsr train", *flags.split()])
     with pytest.raises(BundleError, match="taken exists; remove it"):
         main()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        fine_tune(TaskSettings("domain", "none", ("none.jsonl",)), tmp_path / "file" / "out", QUIET)
+
+
+@pytest.mark.parametrize("flag", ["rank", "epochs", "batch", "tokens"])
+@pytest.mark.parametrize("count", ["0", "-1"])
+def test_counts_below_one_are_refused(
+    flag: str, count: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = f"--task domain --base none --data none.jsonl --out none --{flag} {count}"
+    monkeypatch.setattr("sys.argv", ["vsr train", *flags.split()])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"argument --{flag}: at least 1" in capsys.readouterr().err
+
+
+def test_labels_that_do_not_say_which_means_risk_are_told_before_training(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "embedding")
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(json.dumps({"text": f"text {label}", "label": label}) for label in (0, 1)))
+    settings = TaskSettings("jailbreak", str(base), (str(data),))
+    with pytest.raises(BundleError, match="Name them with --positive: 0, 1"):
+        fine_tune(settings, tmp_path / "out", QUIET, positive=())
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_labels_that_mean_risk_are_named_for_the_import_of_a_jailbreak_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wishes: list[Wish] = []
+    checked: list[object] = []
+
+    def tuned(settings: TaskSettings, out: Path, positive: object) -> Path:
+        checked.append(positive)
+        return out
+
+    def taken(wish: Wish, out: Path) -> SimpleNamespace:
+        wishes.append(wish)
+        return SimpleNamespace(path=out)
+
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path))
+    monkeypatch.setattr("vsr.training.task.quieten", lambda: None)
+    monkeypatch.setattr("vsr.training.task.fine_tune", tuned)
+    monkeypatch.setattr("vsr.training.task.import_model", taken)
+    flags = "--base none --data none.jsonl --out none --positive 1"
+    monkeypatch.setattr("sys.argv", ["vsr train", *f"--task jailbreak --import mine {flags}".split()])
+    main()
+    assert (checked, [wish.positive for wish in wishes]) == ([("1",)], [("1",)])
+    for others in ("--task jailbreak", "--task domain --import mine"):
+        monkeypatch.setattr("sys.argv", ["vsr train", *f"{others} {flags}".split()])
+        with pytest.raises(SystemExit):
+            main()
+        assert "--positive is for --task jailbreak with --import" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_is_told_and_nothing_is_saved(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "embedding")
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(json.dumps(row) for row in class_rows()))
+    settings = TaskSettings("domain", str(base), (str(data),), rank=2, epochs=1, rate=1e30, tokens=62)
+    with pytest.raises(BundleError, match="not finite any more in epoch 1; try a lower --rate"):
+        fine_tune(settings, tmp_path / "out", QUIET)
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_a_figure_that_the_held_out_labels_do_not_give_is_null_in_the_report(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "embedding")
+    rows = [row for row in class_rows() if row["label"] == "law"][:20]
+    trained(base, "domain", [*rows, {"text": "integral", "label": "math"}], tmp_path / "out", epochs=1)
+    held_out = json.loads((tmp_path / "out" / "report.json").read_text())["held_out"]
+    assert held_out["auc"] is None
+    assert held_out["accuracy"] is not None
+
+
+def test_the_nearest_of_many_positives_are_found_without_comparing_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    multiply = torch.Tensor.__matmul__
+
+    def noted(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        made = multiply(one, other)
+        sizes.append(made.numel())
+        return made
+
+    def circle(tokenizer: object, texts: Sequence[str], tokens: int) -> torch.Tensor:
+        angles = torch.tensor([int(text) for text in texts]) * torch.pi / count
+        return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+    count = 2 * task_measure.COMPARED + 1
+    monkeypatch.setattr(task_measure, "encode", circle)
+    monkeypatch.setattr(task_measure, "to_device", lambda batch, model: batch)
+    monkeypatch.setattr(task_measure, "embed", lambda model, batch: batch)
+    examples = [TaskExample(str(number), "", positive=str(number)) for number in range(count - 1)]
+    examples.append(TaskExample(str(count - 1), "", positive="0"))
+    monkeypatch.setattr(torch.Tensor, "__matmul__", noted)
+    figures = task_measure.measure(torch.nn.Identity(), None, examples, "embedding", (), 0)
+    assert figures == {"nearest": round((count - 1) / count, 4)}
+    assert max(sizes) == task_measure.COMPARED * count
 
 
 def test_one_label_is_nothing_to_learn(tmp_path: Path) -> None:

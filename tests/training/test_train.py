@@ -16,10 +16,13 @@ transformers = pytest.importorskip("transformers", reason="training needs the ex
 
 from rich.progress import Progress  # noqa: E402
 
+from tests.encoder.tiny_bundle import tokenizer_file  # noqa: E402
+from vsr.errors import EvaluationError  # noqa: E402
 from vsr.training import train as module  # noqa: E402
-from vsr.training.checkpoint import trained_state  # noqa: E402
+from vsr.training.checkpoint import save, trained_state  # noqa: E402
 from vsr.training.examples import NOTHING, Example  # noqa: E402
 from vsr.training.model import Network  # noqa: E402
+from vsr.training.rows import write_rows  # noqa: E402
 from vsr.training.train import Batch, Stage, collate, task_losses  # noqa: E402
 
 ANCHORS = np.eye(4, 16, dtype=np.float16)
@@ -63,9 +66,9 @@ def example(number: int, fact_check: int = NOTHING, feedback: int = NOTHING) -> 
 MADE = [example(number, fact_check=number % 2, feedback=number % 5) for number in range(6)]
 
 
-def run(made: Network, partial: Path) -> None:
+def run(made: Network, partial: Path, order: list[list[int]] = ORDER, origin: str = "rows") -> None:
     torch.manual_seed(1)  # the heads have dropout
-    module.run_stage(made, MADE, ORDER, ANCHORS, STAGE, partial, Progress(disable=True))
+    module.run_stage(made, MADE, order, ANCHORS, STAGE, partial, origin, Progress(disable=True))
 
 
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
@@ -99,12 +102,44 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
 def test_a_checkpoint_of_other_rows_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHECKPOINT_STEPS", 1)
     partial = tmp_path / "joint.part.pt"
-    module.run_stage(network(), MADE, ORDER[:3], ANCHORS, STAGE, partial, Progress(disable=True))
-    with_it, without = network(), network()
-    run(with_it, partial)
+    without = network()
     run(without, tmp_path / "none.part.pt")
-    found = trained_state(with_it)
-    assert all(torch.allclose(value, found[name]) for name, value in trained_state(without).items())
+    for order, origin in ((ORDER[:3], "rows"), (ORDER, "other rows")):
+        run(network(), partial, order, origin)
+        with_it = network()
+        run(with_it, partial)
+        found = trained_state(with_it)
+        assert all(torch.allclose(value, found[name]) for name, value in trained_state(without).items())
+
+
+def test_a_loss_that_is_no_number_ends_training_before_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ruined(outputs: object, batch: object) -> object:
+        return tuple(loss * float("nan") for loss in task_losses(outputs, batch))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(module, "task_losses", ruined)
+    with pytest.raises(EvaluationError, match="joint: a loss or a gradient is not finite at step 1 of 6"):
+        run(network(), tmp_path / "joint.part.pt")
+    assert not (tmp_path / "joint.part.pt").exists()
+
+
+def test_what_went_on_from_a_stage_that_is_trained_anew_is_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(module, "adapted_network", lambda *_: network())
+    monkeypatch.setattr(module, "read_anchors", lambda _: ({}, ANCHORS))
+    monkeypatch.setattr(module, "run_stage", lambda *given: trained.append(given[4].name))
+    tokenizer_file().save(str(tmp_path / "tokenizer.json"))
+    write_rows(tmp_path / "train.jsonl", [])
+    stages = [replace(STAGE, name=name) for name in ("align", "joint", "finish")]
+    for name in ("align.pt", "finish.part.pt", "finish.pt"):
+        save(trained_state(network()), tmp_path / name)
+    module.train(tmp_path, tmp_path, 1, stages)
+    assert trained == ["joint", "finish"]
+    assert not (tmp_path / "finish.part.pt").exists()
 
 
 def test_rows_without_a_label_teach_the_heads_about_the_ask_nothing() -> None:

@@ -1,7 +1,8 @@
 """The whole bundle from a data directory, stage by stage, from `prepare` to the model card.
 
-Every stage leaves its output in the work directory and is skipped if it is there; a stage asked for by
-name runs again. Training goes on from its own checkpoints: delete them to train anew.
+Every stage leaves its output in the work directory and is skipped if it is there; what comes after one that
+is made anew is made anew too. A stage asked for by name runs again, alone. Training goes on from its own
+checkpoints: delete them to train anew.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 import logging
 import resource
 import shutil
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -32,16 +34,17 @@ from vsr.training import card, export
 from vsr.training.asks import asks
 from vsr.training.attacks import attacks
 from vsr.training.bundle import GOLDEN, HASHED, Calibration, write_manifest
-from vsr.training.calibrate import golden_outputs, temperatures, thresholds
+from vsr.training.calibrate import check_held, golden_outputs, temperatures, thresholds
 from vsr.training.checkpoint import load_trained
 from vsr.training.concerns import concerns
 from vsr.training.dictionary import dictionary_rows, entries
 from vsr.training.documents import documents
 from vsr.training.generate import generated
 from vsr.training.personal import personal, places
-from vsr.training.prepare import prepare
+from vsr.training.prepare import digests, prepare
 from vsr.training.quantised import agreement, calibration_batches, check
 from vsr.training.refit import REFITTED, refit
+from vsr.training.replacing import replacing
 from vsr.training.requests import requests
 from vsr.training.rows import Row, read_rows
 from vsr.training.science import science
@@ -60,7 +63,7 @@ SEED = 7
 RARE_IN_DICTIONARY = 16
 """Characters of the dictionary alone must occur this often (in both scripts together) to get a row."""
 
-TRAINED = f"{TRAINING[-1].name}.pt"
+TRAINED = TRAINING[-1].checkpoints[-1]
 """What the stage `train` leaves in the end."""
 
 STAGES = (
@@ -92,12 +95,12 @@ def build_bundle(
     threads: int = 2,
     console: Console | None = None,
 ) -> None:
-    """Runs every stage that has not left its output in `work`, and writes the bundle to `out`; or `stage`
-    alone, which needs the outputs of those before it.
+    """Runs every stage that has not left its output in `work` and those after it, and writes the bundle to
+    `out`; or `stage` alone, which needs the outputs of those before it.
 
     natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
     Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others, and if what
-    is in `work` is of another seed or does not belong together.
+    is in `work` is of another seed or of other files, lacks what `stage` needs or does not belong together.
     """
     torch.set_num_threads(threads)
     console = console or Console()
@@ -112,7 +115,7 @@ def build_bundle(
             ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported, seed)),
             ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
             ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
-            ("train", work / TRAINED, lambda: train(base, work, seed, progress=progress)),
+            ("train", work / TRAINED, lambda: _train(base, work, seed, progress)),
             ("refit", work / REFITTED, lambda: refit(base, work, work / TRAINED, seed, progress)),
             ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
             ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
@@ -126,20 +129,58 @@ def build_bundle(
             ),
             ("card", out / "README.md", lambda: _install(work, out)),
         ]
-        if stage is None:
-            _refuse_stale(work, seed, [result for _, result, _ in stages[:-1]])
-        for name, result, run in stages:
+        outputs = [_checkpoints(work) if name == "train" else [result] for name, result, _ in stages[:-1]]
+        for name, result, _ in stages[: STAGES.index(stage) if stage else 0]:
+            if not result.exists():
+                raise EvaluationError(f"--stage {stage} needs {result}: run --stage {name} before it")
+        if stage != "prepare" and (work / "prepare.json").exists():
+            _refuse_others(work, seed, data, reported)
+        if stage in (None, "train"):
+            _refuse_stale(path for left in outputs for path in left)
+        for number, (name, result, run) in enumerate(stages):
             # the card is cheap, and its folder may hold an older bundle
             if name == stage or (stage is None and (name == "card" or not result.exists())):
+                # a stage that fails must not leave what a later run takes for its output or made of that
+                if stage is None:
+                    _delete(path for left in outputs[number + 1 :] for path in left)
+                elif name not in ("train", "card"):
+                    _delete([result])
                 _timed(name, run, progress)
     console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
 
 
-def _refuse_stale(work: Path, seed: int, results: Sequence[Path]) -> None:
-    """Raises EvaluationError if an output is older than one that it was made from, or of another seed."""
-    there = [path for path in results if path.exists()]
-    if results[0] in there and (known := json.loads(results[0].read_text()).get("seed", seed)) != seed:
-        raise EvaluationError(f"{work} was begun with --seed {known}: go on with it, or in an empty --work")
+def _checkpoints(work: Path) -> list[Path]:
+    """What the stage `train` leaves, in the order that it is made."""
+    return [work / name for stage in TRAINING for name in stage.checkpoints]
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _refuse_others(work: Path, seed: int, data: Path, reported: Sequence[Path]) -> None:
+    """Raises EvaluationError if the rows in `work` are of another seed or of other data, or if a file is to
+    be reported on whose texts may be among them."""
+    now = digests(data, reported)
+    known = {"seed": seed, **now, **json.loads((work / "prepare.json").read_text(encoding="utf-8"))}
+    if known["seed"] != seed:
+        raise EvaluationError(
+            f"{work} was begun with --seed {known['seed']}: go on with it, or in an empty --work"
+        )
+    before, after = known["data"], now["data"]
+    others = sorted(name for name in before | after if before.get(name) != after.get(name))
+    others += [path for path, digest in now["reported"].items() if digest not in known["reported"].values()]
+    if others:
+        raise EvaluationError(
+            f"{work} was begun with other files ({', '.join(others)} differ): go on with those, or in an "
+            "empty --work"
+        )
+
+
+def _refuse_stale(outputs: Iterable[Path]) -> None:
+    """Raises EvaluationError if an output is older than one that it was made from."""
+    there = [path for path in outputs if path.exists()]
     for before, after in pairwise(there):
         if after.stat().st_mtime_ns < before.stat().st_mtime_ns:
             raise EvaluationError(
@@ -154,8 +195,9 @@ def _timed(name: str, run: Callable[[], object], progress: Progress) -> None:
     bar = progress.add_task(name, total=None)
     run()
     progress.remove_task(bar)
-    # the highest so far: the system keeps no figure per stage
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # the highest so far: the system keeps no figure per stage; in bytes on macOS, in KiB elsewhere
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     progress.console.print(f"{name}: {time.monotonic() - started:.0f} s, peak memory so far {peak:.1f} GiB")
 
 
@@ -184,7 +226,14 @@ def _vocabulary(base: Path, work: Path) -> None:
     words = (traditional + simplified for traditional, simplified, _ in entries())
     characters = {*new_characters(texts, known), *new_characters(words, known, RARE_IN_DICTIONARY)}
     size = extend_tokenizer(base / "tokenizer.json", sorted(characters), work / "tokenizer.json")
-    (work / "vocabulary.json").write_text(json.dumps({"size": size, "added": len(characters)}))
+    with replacing(work / "vocabulary.json") as part:
+        part.write_text(json.dumps({"size": size, "added": len(characters)}))
+
+
+def _train(base: Path, work: Path, seed: int, progress: Progress) -> None:
+    """Not before it is known that there is something to calibrate with."""
+    check_held(read_rows(work / "held.jsonl"))
+    train(base, work, seed, progress=progress)
 
 
 def _merge(base: Path, work: Path, seed: int) -> None:
@@ -217,7 +266,8 @@ def _quantise(work: Path, seed: int) -> None:
     export.save(export.quantise(export.read(before), ranges), after)
     agreed = agreement(before, after, rows, seed)
     check(agreed)
-    (after / "agreement.json").write_text(json.dumps(agreed, indent=1))
+    with replacing(after / "agreement.json") as part:
+        part.write_text(json.dumps(agreed, indent=1))
 
 
 def _calibrate(work: Path, data: Path, version: str, progress: Progress) -> None:
@@ -226,7 +276,8 @@ def _calibrate(work: Path, data: Path, version: str, progress: Progress) -> None
     _manifest(folder, version, loose)
     fitted = thresholds(folder, work, data, loose, progress)
     _manifest(folder, version, fitted)
-    (work / "calibration.json").write_text(json.dumps(asdict(fitted), indent=1) + "\n")
+    with replacing(work / "calibration.json") as part:
+        part.write_text(json.dumps(asdict(fitted), indent=1) + "\n")
 
 
 def _manifest(folder: Path, version: str, calibration: Calibration) -> None:
@@ -252,11 +303,12 @@ def _evaluate(
         done=lambda texts: progress.advance(bar, texts),
     )
     report["quantisation"] = json.loads((work / "int8" / "agreement.json").read_text())
-    (work / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    with replacing(work / "report.json") as part:
+        part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _install(work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in (*HASHED, "vsr.json"):
         shutil.copy(work / "int8" / name, out / name)
-    card.write_card(out, work, json.loads((work / "report.json").read_text()))
+    card.write_card(out, work, json.loads((work / "report.json").read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import json_lines
 from vsr.evaluation.metrics import SpanCount, threshold_at
 from vsr.evaluation.reading import Judge
@@ -25,8 +26,9 @@ from vsr.facts import Readings, Role
 from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
 from vsr.training.examples import free_tags, tags_of, task_of, without_cut_attacks
-from vsr.training.joined import filling, is_hard, of_people, sources_of
+from vsr.training.joined import FEWEST_TEXTS, filling, is_hard, of_people, sources_of
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
+from vsr.training.prepare import HELD_SHARE
 from vsr.training.rows import Row, read_rows
 
 T = TypeVar("T")
@@ -110,6 +112,7 @@ def thresholds(
 ) -> Calibration:
     """Operating points and PII thresholds, read from the bundle that `start` was written to."""
     rows = list(read_rows(work / "held.jsonl"))
+    check_held(rows)
     natural = [r["text"] for r in json_lines(data / "intent_dev.jsonl") if r["style"] == "natural"]
     with Judge(bundle) as judge:
         reader = Reader(judge, progress or Progress(disable=True))
@@ -118,6 +121,17 @@ def thresholds(
             operating_points=operating_points(reader, rows, natural),
             pii_thresholds=pii_thresholds(reader, [r for r in rows if r.annotated]),
             feedback_threshold=feedback_threshold(reader, rows),
+        )
+
+
+def check_held(rows: Iterable[Row]) -> None:
+    """Raises EvaluationError if the held-out rows are too few to fit operating points to."""
+    sources, _ = sources_of(of_people(rows))
+    if not sources:
+        raise EvaluationError(
+            f"the guard's thresholds need a source with {FEWEST_TEXTS} held-out benign texts that people "
+            "wrote and that do not look like attacks: one of some "
+            f"{2 * FEWEST_TEXTS * HELD_SHARE} in the training files"
         )
 
 
@@ -142,10 +156,10 @@ def operating_points(
     weights = [sizes[r.source] ** -0.5 for r in hard]
     ordinary = [*_sample([r.text for r in ordinary_rows], 2400), *natural]
     system = [r.text for r in benign if "system_prompt" in r.stratum or "roleplay" in r.stratum]
-    short = max(
-        threshold_at(reader.risks(ordinary, "ordinary texts"), TARGET),
-        threshold_at(reader.risks([r.text for r in hard], "hard texts"), HARD_TARGET, weights),
-    )
+    short = threshold_at(reader.risks(ordinary, "ordinary texts"), TARGET)
+    if hard:
+        risks = reader.risks([r.text for r in hard], "hard texts")
+        short = max(short, threshold_at(risks, HARD_TARGET, weights))
     points = [OperatingPoint("any", 1, _shown(short), TARGET)]
     for number, (windows, count) in enumerate(LENGTHS):
         texts = _long_texts(ordinary_rows, windows, count, seed=number)
@@ -153,7 +167,7 @@ def operating_points(
         fitted = max(least, threshold_at(reader.risks(texts, f"{windows} windows"), TARGET))
         limit = None if number == len(LENGTHS) - 1 else windows
         points.append(OperatingPoint("any", limit, _shown(fitted), TARGET))
-    of_system = threshold_at(reader.risks(system, "system prompts", "system"), TARGET)
+    of_system = threshold_at(reader.risks(system, "system prompts", "system"), TARGET) if system else 0.0
     own = [
         OperatingPoint("system", p.max_windows, _shown(max(p.threshold, of_system)), TARGET) for p in points
     ]

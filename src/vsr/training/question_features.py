@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +22,9 @@ from vsr.facts import Leaf, Passage, Readings
 from vsr.selection.learned.predict import feature_row
 from vsr.selection.surface import features
 from vsr.training.outcomes import Row
+from vsr.training.replacing import replacing
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 64
 QUEUE_TOKENS: Final = 50_000_000
@@ -46,7 +51,8 @@ class Features:
 
 
 def cache_directory() -> Path:
-    return Path(tempfile.gettempdir()) / "vsr-selection"
+    """One for each user: that of another cannot be written to."""
+    return Path(tempfile.gettempdir()) / f"vsr-selection-{os.getuid()}"
 
 
 def read_features(
@@ -66,8 +72,12 @@ def read_features(
         readings = asyncio.run(_read(loaded, rows, progress))
         read = np.array([_features(one, domains) for one in readings])
         tokens = np.array([one.coverage.tokens for one in readings], np.int64)
-        cache.mkdir(parents=True, exist_ok=True)
-        np.savez(file, read=read, tokens=tokens)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as part:
+                np.savez(part, read=read, tokens=tokens)
+        except OSError as error:
+            logger.warning("what the encoder read is not kept: %s", error)
     surface = np.array([features(row.prompt) for row in rows], np.float32)
     table = np.hstack([read, surface])
     return Features(table, tokens, loaded.manifest.heads.embedding.dimension, domains, loaded.digest)

@@ -43,14 +43,14 @@ def train(
     report: Mapping[str, object],
     progress: Progress = lambda done, total: None,
 ) -> Trained:
-    """outcomes: shape (rows, models). progress: is told how many of how many candidates are tried. Raises
-    SelectorError if there is too little to split."""
+    """outcomes: shape (rows, models), with one known at least in every row and column. progress: is told how
+    many of how many candidates are tried. Raises SelectorError if there is too little to split."""
     if len(set(groups.tolist())) < FOLDS:
         raise SelectorError(f"there must be at least {FOLDS} subjects (or questions) to split by")
     folds: Folds = list(GroupKFold(FOLDS).split(outcomes, groups=groups))
     if kind == "difficulty":
         return _difficulty(features, outcomes, folds, report)
-    fits = candidates(kind)
+    fits = candidates(kind, min(len(seen) for seen, _ in folds))
     held_out: dict[str, Array] = {}
     for name, fit in fits.items():
         progress(len(held_out), len(fits))

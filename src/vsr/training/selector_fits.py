@@ -26,6 +26,8 @@ SHRINK: Final = 20.0
 QUANTILES: Final = 1001
 FEWEST: Final = 6
 """Right, and wrong, answers that an SVM needs of a model; fewer give its share of right ones alone."""
+UNKNOWN: Final = 0.5
+"""The mean of a model without an outcome among the rows, as where they are those of other subjects."""
 
 NEIGHBOURS: Final = (5, 20, 40, 80)
 CLUSTERS: Final = (8, 16, 32, 64)
@@ -38,12 +40,13 @@ Fit = Callable[[Array, Array, int], tuple[Arrays, dict[str, float]]]
 """(rows, outcomes, dimension of the embedding) → arrays and settings."""
 
 
-def candidates(kind: Kind) -> dict[str, Fit]:
-    """What cross-validation chooses among."""
+def candidates(kind: Kind, rows: int) -> dict[str, Fit]:
+    """What cross-validation chooses among. rows: the fewest that one is fitted to."""
     if kind == "knn":
         return {f"k={k}": _knn(k) for k in NEIGHBOURS}
     if kind == "kmeans":
-        return {f"clusters={count}": _kmeans(count) for count in CLUSTERS}
+        counts = [count for count in CLUSTERS if count <= rows] or [rows]
+        return {f"clusters={count}": _kmeans(count) for count in counts}
     if kind == "svm":
         return {f"C={penalty}": _svm(penalty) for penalty in PENALTIES}
     return {f"hidden={width}": _mlp(width) for width in HIDDEN}
@@ -59,7 +62,7 @@ def _knn(k: int) -> Fit:
 def _kmeans(count: int) -> Fit:
     def fit(rows: Array, outcomes: Array, dimension: int) -> tuple[Arrays, dict[str, float]]:
         clusters = KMeans(count, n_init=4, random_state=SEED).fit(rows[:, :dimension])
-        overall = np.nanmean(outcomes, axis=0)
+        overall = model_means(outcomes)
         quality = []
         for cluster in range(count):
             own = outcomes[clusters.labels_ == cluster]
@@ -86,7 +89,7 @@ def _svm(penalty: float) -> Fit:
             right = column[known] >= 0.5
             if min(right.sum(), (~right).sum()) < FEWEST:
                 weights.append(np.zeros(rows.shape[1], np.float32))
-                share = np.clip(right.mean(), 0.01, 0.99)
+                share = np.clip(right.mean() if len(right) else UNKNOWN, 0.01, 0.99)
                 bias, slope, offset = (
                     [*bias, 0.0],
                     [*slope, 0.0],
@@ -118,7 +121,7 @@ def _mlp(width: int) -> Fit:
 
     def fit(rows: Array, outcomes: Array, dimension: int) -> tuple[Arrays, dict[str, float]]:
         mean, scale = standard(rows)
-        filled = np.where(np.isnan(outcomes), np.nanmean(outcomes, axis=0), outcomes)
+        filled = np.where(np.isnan(outcomes), model_means(outcomes), outcomes)
         net = MLPRegressor(
             hidden_layer_sizes=(width,), alpha=3.0, early_stopping=True, max_iter=500, random_state=SEED
         )
@@ -136,6 +139,13 @@ def _mlp(width: int) -> Fit:
         return {"mean": mean, "scale": scale, **arrays}, {}
 
     return fit
+
+
+def model_means(outcomes: Array) -> Array:
+    """The mean of each model's known outcomes."""
+    known = np.sum(~np.isnan(outcomes), axis=0)
+    means = np.nansum(outcomes, axis=0) / np.maximum(known, 1)
+    return np.where(known, means, UNKNOWN).astype(np.float32)
 
 
 def ridge(rows: Array, target: Array, alpha: float) -> tuple[Array, Array, Array]:

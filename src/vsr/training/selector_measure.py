@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.errors import SelectorError
+
 Array = NDArray[np.float64]
 
 RESAMPLES: Final = 500
@@ -48,10 +50,17 @@ class Pair:
 def make_pair(
     outcomes: NDArray[np.float32], names: Sequence[str], categories: Sequence[str]
 ) -> tuple[Pair, NDArray[np.bool_]]:
-    """The best and the worst of the models by their mean; the mask says which rows both answered."""
+    """The best and the worst of the models by their mean; the mask says which rows both answered. Raises
+    SelectorError if no two models differ, or these two have no row in common."""
     means = np.nanmean(outcomes, axis=0)
     best, worst = int(np.argmax(means)), int(np.argmin(means))
+    if best == worst:
+        raise SelectorError("all models are right equally often, so there is nothing to choose between them")
     both: NDArray[np.bool_] = np.asarray(~np.isnan(outcomes[:, [best, worst]]).any(axis=1))
+    if not both.any():
+        raise SelectorError(
+            f"{names[best]} and {names[worst]}, the best and the worst model, have no row in common"
+        )
     chosen = tuple(category for category, known in zip(categories, both, strict=True) if known)
     pair = Pair(
         names[best],

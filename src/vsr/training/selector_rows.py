@@ -26,8 +26,9 @@ class Admitted:
 
 
 def admit(rows: Sequence[Row], held_out: Sequence[Row], *, keep_models: bool = False) -> Admitted:
-    """Without questions of `held_out` and near copies of them, and unless `keep_models` without its models.
-    Raises SelectorError if nothing is left."""
+    """Without questions of `held_out` and near copies of them, and unless `keep_models` without its models,
+    nor what is left unanswered then: rows of no other model, models of no other row. Raises SelectorError if
+    nothing is left."""
     names = model_names(rows)
     models = names if keep_models else model_names(rows, model_names(held_out))
     if not models:
@@ -39,11 +40,21 @@ def admit(rows: Sequence[Row], held_out: Sequence[Row], *, keep_models: bool = F
     kept = ~copies.either
     if not kept.any():
         raise SelectorError("every question is in the held-out rows too, so none is left to learn from")
+    answered = np.array([not row.correct.keys().isdisjoint(models) for row in rows], dtype=bool)
+    unanswered = kept & ~answered
+    kept &= answered
+    if not kept.any():
+        raise SelectorError(
+            "no question that is left was answered by a model that is left, so there is nothing to learn from"
+        )
+    known = set(model_names([row for row, stays in zip(rows, kept, strict=True) if stays]))
+    models = tuple(name for name in models if name in known)
     report: dict[str, object] = {
         "rows": int(kept.sum()),
         "models": list(models),
         "models_left_out": [name for name in names if name not in models],
         "copies_left_out": int(copies.exact.sum()),
         "near_copies_left_out": int(copies.near.sum()),
+        "unanswered_left_out": int(unanswered.sum()),
     }
     return Admitted(kept, models, report)

@@ -21,12 +21,13 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
-from transformers import AutoTokenizer
 
 from vsr.errors import BundleError
+from vsr.evaluation.report import demand_writable
 from vsr.models.directory import default_directory, model_path
 from vsr.models.importing import Wish, import_model
-from vsr.models.network import positions_of
+from vsr.models.labels import risky_labels
+from vsr.models.network import positions_of, tokenizer_in
 from vsr.models.quiet import quieten
 from vsr.models.source import base_directory
 from vsr.training.task_data import TaskExample, TaskName, class_weights, labels_of, read_examples, split
@@ -51,21 +52,29 @@ class TaskSettings:
     seed: int = 7
 
 
-def fine_tune(settings: TaskSettings, out: Path, console: Console | None = None) -> Path:
-    """The directory of the merged model. Raises BundleError."""
+def fine_tune(
+    settings: TaskSettings, out: Path, console: Console | None = None, positive: Sequence[str] | None = None
+) -> Path:
+    """The directory of the merged model. positive: the labels that mean risk, or none if their names say so,
+    of a jailbreak model that is to be imported. Raises BundleError, or EvaluationError if `out` cannot be
+    written."""
     console = console or Console(stderr=True)
-    if out.exists() and any(out.iterdir()):
+    report_file = out / "report.json"
+    demand_writable(report_file)
+    if any(out.iterdir()):
         raise BundleError(f"{out} is not empty; choose another --out")
     base = base_directory(settings.base)
     examples = read_examples(settings.data, settings.task)
     labels = labels_of(examples, settings.task)
     if settings.task != "embedding" and len(labels) < 2:
         raise BundleError(f"the data has only one label, {', '.join(labels)}; there is nothing to learn")
+    if positive is not None:
+        risky_labels(labels, positive)
     kept, held = split(examples, settings.held, settings.seed)
     console.print(f"{len(kept)} examples to train on, {len(held)} held out, {len(labels)} labels")
 
     torch.manual_seed(settings.seed)
-    tokenizer = AutoTokenizer.from_pretrained(base, use_fast=True, local_files_only=True)
+    tokenizer = tokenizer_in(base, base)
     model = adapted(base, settings.task, labels, settings.rank)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     tokens = min(settings.tokens, positions_of(base))
@@ -78,9 +87,10 @@ def fine_tune(settings: TaskSettings, out: Path, console: Console | None = None)
         tokenizer.save_pretrained(str(folder))
     if labels:
         # an adapter has no configuration of its own to keep the names in
-        (adapter / "label_mapping.json").write_text(json.dumps(_mapping(labels), ensure_ascii=False))
+        names = json.dumps(_mapping(labels), ensure_ascii=False)
+        (adapter / "label_mapping.json").write_text(names, encoding="utf-8")
     report = {"settings": asdict(settings), "labels": labels, "held_out": figures}
-    (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    report_file.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return merged
 
 
@@ -93,14 +103,15 @@ def _train(
     settings: TaskSettings,
     tokens: int,
     console: Console,
-) -> dict[str, float]:
-    """Prints the held-out figures after every epoch; the last ones."""
+) -> dict[str, float | None]:
+    """Prints the held-out figures after every epoch; the last ones. Raises BundleError as soon as there is
+    nothing left to save."""
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=settings.rate, weight_decay=0.01)
     steps = settings.epochs * math.ceil(len(kept) / settings.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _shape(step, steps))
     weights = torch.tensor(class_weights(kept, labels), device=model.device)
-    figures: dict[str, float] = {}
+    figures: dict[str, float | None] = {}
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task(settings.task, total=steps)
         for epoch in range(1, settings.epochs + 1):
@@ -109,13 +120,18 @@ def _train(
                 with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
                     loss = task_loss(model, tokenizer, examples, settings.task, labels, weights, tokens)
                 loss.backward()
-                nn.utils.clip_grad_norm_(learning, 1.0)
+                norm = nn.utils.clip_grad_norm_(learning, 1.0)
+                if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+                    raise BundleError(
+                        f"loss or gradient is not finite any more in epoch {epoch}; try a lower --rate"
+                    )
                 optimiser.step()
                 optimiser.zero_grad()
                 schedule.step()
                 progress.advance(bar)
             figures = measure(model, tokenizer, held, settings.task, labels, tokens)
-            told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items()) or "nothing"
+            known = [f"{name} {value:.3f}" for name, value in figures.items() if value is not None]
+            told = ", ".join(known) or "nothing"
             console.print(f"epoch {epoch}: loss of the last batch {loss.item():.3f}; held out: {told}")
     return figures
 
@@ -154,21 +170,40 @@ def main() -> None:
         help=".jsonl, .csv, or names for `datasets`",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    for name, default in (("rank", 16), ("epochs", 3), ("batch", 16), ("tokens", 256), ("seed", 7)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default in (("rank", 16), ("epochs", 3), ("batch", 16), ("tokens", 256)):
+        parser.add_argument(f"--{name}", type=_count, default=default)
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--held", type=_share, default=0.1, help="share of examples to measure on, below 1")
     parser.add_argument("--import", dest="name", metavar="NAME", help="import the result under this name")
+    parser.add_argument(
+        "--positive",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="a label that means risk, to import a jailbreak model whose labels do not say it; repeatable",
+    )
     given = vars(parser.parse_args())
-    out, name = given.pop("out"), given.pop("name")
+    out, name, positive = given.pop("out"), given.pop("name"), tuple(given.pop("positive"))
+    risky = bool(name) and given["task"] == "jailbreak"
+    if positive and not risky:
+        parser.error("--positive is for --task jailbreak with --import")
     place = model_path(default_directory(), name) if name else None
     if place and place.exists():
         raise BundleError(f"{place} exists; remove it, or choose another name for --import")
     quieten()
-    merged = fine_tune(TaskSettings(**{**given, "data": tuple(given["data"])}), out)
+    settings = TaskSettings(**{**given, "data": tuple(given["data"])})
+    merged = fine_tune(settings, out, positive=positive if risky else None)
     print(merged)
     if place:
-        print(import_model(Wish(str(merged), given["task"], name), place).path)
+        print(import_model(Wish(str(merged), given["task"], name, positive=positive), place).path)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
 
 
 def _share(text: str) -> float:

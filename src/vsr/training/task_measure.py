@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from vsr.evaluation.metrics import Share, auc, macro_f1
+from vsr.evaluation.metrics import Share, auc, macro_f1, rounded
 from vsr.training.task_data import TaskExample, TaskName
 from vsr.training.task_model import NOTHING, embed, encode, tags, to_device
 
 BATCH = 32
+COMPARED = 256
+"""Texts that are held against all positives at once: a matrix of all of them can be larger than memory."""
 
 
 def measure(
@@ -21,9 +23,10 @@ def measure(
     task: TaskName,
     labels: Sequence[str],
     tokens: int,
-) -> dict[str, float]:
-    """domain, jailbreak: accuracy and macro-F1, and of two labels the AUC. pii: F1 of the tags other than
-    O. embedding: how often a text's nearest positive is its own. Empty if nothing is held out."""
+) -> dict[str, float | None]:
+    """domain, jailbreak: accuracy and macro-F1, and of two labels the AUC, None if only one of them is held
+    out. pii: F1 of the tags other than O. embedding: how often a text's nearest positive is its own. Empty
+    if nothing is held out."""
     if not examples:
         return {}
     model.eval()
@@ -37,7 +40,7 @@ def measure(
 
 def _classes(
     model: Any, tokenizer: Any, examples: Sequence[TaskExample], labels: Sequence[str], tokens: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     logits = torch.cat(
         [
             model(**to_device(encode(tokenizer, [e.text for e in part], tokens), model)).logits.float().cpu()
@@ -51,12 +54,12 @@ def _classes(
     if len(labels) == 2:
         scores = torch.softmax(logits, dim=1)[:, 1].tolist()
         figures["auc"] = auc(scores, [label == labels[1] for label in truth])
-    return {name: round(value, 4) for name, value in figures.items()}
+    return {name: rounded(value) for name, value in figures.items()}
 
 
 def _tags(
     model: Any, tokenizer: Any, examples: Sequence[TaskExample], labels: Sequence[str], tokens: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     right = said = wanted = 0
     for part in _parts(examples):
         truth = tags(tokenizer, part, tokens, labels)
@@ -72,12 +75,14 @@ def _tags(
     return {"tag_f1": round(2 * right / max(1, said + wanted), 4)}
 
 
-def _nearest(model: Any, tokenizer: Any, examples: Sequence[TaskExample], tokens: int) -> dict[str, float]:
+def _nearest(
+    model: Any, tokenizer: Any, examples: Sequence[TaskExample], tokens: int
+) -> dict[str, float | None]:
     sides = [
         torch.cat([embed(model, to_device(encode(tokenizer, part, tokens), model)) for part in _parts(texts)])
         for texts in ([e.text for e in examples], [e.positive for e in examples])
     ]
-    nearest = (sides[0] @ sides[1].T).argmax(dim=1).cpu()
+    nearest = torch.cat([(part @ sides[1].T).argmax(dim=1).cpu() for part in sides[0].split(COMPARED)])
     return {"nearest": round(float((nearest == torch.arange(len(examples))).float().mean()), 4)}
 
 

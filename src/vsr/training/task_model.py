@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
+from vsr.models.network import readable
 from vsr.training.task_data import Span, TaskExample, TaskName
 
 CLASSES = {
@@ -40,16 +41,20 @@ def adapted(base: Path, task: TaskName, labels: Sequence[str], rank: int, dropou
     All of these are saved with the adapter, or it could not be put on the base again."""
     made, kind = CLASSES[task]
     named = {"id2label": dict(enumerate(labels)), "label2id": {label: n for n, label in enumerate(labels)}}
-    options: dict[str, Any] = named | {"num_labels": len(labels)} if labels else {}
-    model, loaded = made.from_pretrained(
-        base,
-        use_safetensors=True,
-        local_files_only=True,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,  # a head for other labels
-        output_loading_info=True,
-        **options,
-    )
+    # whatever the base was for
+    chosen = {"num_labels": len(labels), "problem_type": "single_label_classification"}
+    options: dict[str, Any] = named | chosen if labels else {}
+    with readable(base):
+        model, loaded = made.from_pretrained(
+            base,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,  # else it may ask at the terminal
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # a head for other labels
+            output_loading_info=True,
+            **options,
+        )
     heads = new_modules(model, loaded) if labels else []
     config = LoraConfig(
         task_type=kind,

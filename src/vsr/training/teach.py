@@ -19,6 +19,7 @@ from rich.progress import Progress
 from vsr.training.engine import Engine, by_length
 from vsr.training.export import convert, save
 from vsr.training.model import base_network
+from vsr.training.replacing import replacing
 from vsr.training.rows import Row, read_rows
 from vsr.training.vocabulary import extend_tokenizer
 
@@ -50,7 +51,8 @@ def teach(base: Path, work: Path, progress: Progress | None = None) -> None:
         anchors[places] = embed(batch)["embedding"]
     np.save(work / "anchors.npy", anchors)
     index = {text: row for row, text in enumerate(texts)}
-    (work / "anchors.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+    with replacing(work / "anchors.json") as part:
+        part.write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
 
 
 def _embedder(graph: Path) -> ov.CompiledModel:

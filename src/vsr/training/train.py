@@ -26,7 +26,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.training.checkpoint import load_trained, resume, save, snapshot, trained_state
+from vsr.errors import EvaluationError
+from vsr.training.checkpoint import load_trained, origin_of, resume, save, snapshot, trained_state
 from vsr.training.examples import NOTHING, Example, batches, draw, examples
 from vsr.training.labels import TAGS
 from vsr.training.model import Network, Outputs, base_network
@@ -68,6 +69,11 @@ class Stage:
     embedding_rate: float
     tokens: int = 4096
     texts: int = 96
+
+    @property
+    def checkpoints(self) -> tuple[str, str]:
+        """The names of its state amid the stage, and of what it leaves."""
+        return f"{self.name}.part.pt", f"{self.name}.pt"
 
 
 STAGES = (
@@ -143,7 +149,7 @@ def train(
     progress: Progress | None = None,
 ) -> None:
     """Runs the stages that have no checkpoint yet, on a CUDA device if there is one; each leaves its name
-    with `.pt` in `work`."""
+    with `.pt` in `work`. What went on from a stage that is run again is thrown away."""
     keep_freed_memory()
     torch.manual_seed(seed)
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
@@ -155,15 +161,17 @@ def train(
     rows = list(read_rows(work / "train.jsonl"))
     index, anchors = read_anchors(work)
     made = examples(tokenizer, rows, index, seed)
+    origin = origin_of(work, seed)
     for number, stage in enumerate(stages):
-        checkpoint = work / f"{stage.name}.pt"
+        partial, checkpoint = (work / name for name in stage.checkpoints)
         if checkpoint.exists():
             load_trained(network, checkpoint)
             continue
+        for name in (name for later in stages[number + 1 :] for name in later.checkpoints):
+            (work / name).unlink(missing_ok=True)
         drawn = draw(made, rows, stage.budget, seed + number)
         order = batches(made, drawn, stage.tokens, stage.texts, seed + number)
-        partial = work / f"{stage.name}.part.pt"
-        run_stage(network, made, order, anchors, stage, partial, progress or Progress(disable=True))
+        run_stage(network, made, order, anchors, stage, partial, origin, progress or Progress(disable=True))
         save(trained_state(network), checkpoint)
         partial.unlink(missing_ok=True)
 
@@ -220,16 +228,18 @@ def run_stage(
     anchors: NDArray[np.float16],
     stage: Stage,
     partial: Path,
+    origin: str,
     progress: Progress,
 ) -> None:
-    """One pass over `order`, the batches of one stage; its state amid the stage is kept in `partial`."""
+    """One pass over `order`, the batches of one stage; its state amid the stage is kept in `partial`, which
+    is gone on from if it is of the same `origin`. Raises EvaluationError if a loss is not finite."""
     embeddings, rest = _learning(network)
     groups = [{"params": rest, "lr": stage.rate}, {"params": embeddings, "lr": stage.embedding_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _shape(step, len(order)))
     network.train()
     device = rest[0].device
-    done = resume(partial, network, optimiser, schedule, len(order))
+    done = resume(partial, network, optimiser, schedule, len(order), origin)
     bar = progress.add_task(stage.name, total=len(order), completed=done)
     started, running = time.monotonic(), np.zeros(6)
     for step, indices in enumerate(order[done:], start=done + 1):
@@ -238,14 +248,20 @@ def run_stage(
             outputs = network(batch.ids, batch.mask)
         losses = task_losses(outputs, batch)
         torch.stack(losses).sum().backward()
-        nn.utils.clip_grad_norm_([*rest, *embeddings], 1.0)
+        norm = nn.utils.clip_grad_norm_([*rest, *embeddings], 1.0)
+        told = np.array([loss.item() for loss in losses])
+        if not np.isfinite([*told, norm.item()]).all():
+            raise EvaluationError(
+                f"{stage.name}: a loss or a gradient is not finite at step {step} of {len(order)}; nothing "
+                "of it was kept"
+            )
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
-        running = 0.98 * running + 0.02 * np.array([loss.item() for loss in losses])
+        running = 0.98 * running + 0.02 * told
         progress.advance(bar)
         if step % CHECKPOINT_STEPS == 0:
-            save(snapshot(network, optimiser, schedule, step, len(order)), partial)
+            save(snapshot(network, optimiser, schedule, step, len(order), origin), partial)
         if step % 100 == 0:
             pace = (time.monotonic() - started) / (step - done)
             logger.info(

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from vsr.training.replacing import replacing
+
 _IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
 """The blocks that BertNormalizer splits into single characters and that Chinese text uses."""
 
@@ -41,7 +43,8 @@ def extend_tokenizer(source: Path, characters: Iterable[str], target: Path) -> i
         vocabulary.setdefault(character, len(vocabulary))
     document["truncation"] = None
     document["padding"] = None
-    target.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    with replacing(target) as part:
+        part.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     return len(vocabulary)
 
 

@@ -26,13 +26,15 @@ from vsr.encoder.torch import CONFIG, READ_LAYERS, WEIGHTS, TorchBackend
 from vsr.encoder.wide import widened
 from vsr.training.bundle import sha256
 from vsr.training.model import Network
+from vsr.training.replacing import replacing
 
 
 def save_weights(network: Network, folder: Path) -> None:
     """`model.safetensors` of a merged network and, once that is whole, its `config.json`."""
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS, {"format": "pt", READ_LAYERS: ",".join(map(str, network.reads))})
-    (folder / CONFIG).write_text(network.trunk.config.to_json_string(), encoding="utf-8")
+    with replacing(folder / CONFIG) as part:
+        part.write_text(network.trunk.config.to_json_string(), encoding="utf-8")
 
 
 def load_weights(folder: Path) -> Network:

@@ -26,6 +26,7 @@ from vsr.training.bundle import Floats
 from vsr.training.engine import by_length
 from vsr.training.examples import without_cut_attacks
 from vsr.training.labels import DOMAINS, JAILBREAK
+from vsr.training.replacing import replacing
 from vsr.training.rows import Row, read_rows
 
 
@@ -62,7 +63,8 @@ def fit_wide(work: Path, seed: int, progress: Progress | None = None) -> None:
         weights, bias = _regressions(known, part, _matrix([row.text for row in known], tokenizer), seed)
         table, scale = _quantised(weights)
         arrays |= {f"{part.head}.table": table, f"{part.head}.scale": scale, f"{part.head}.bias": bias}
-    np.savez(work / WIDE, **arrays)
+    with replacing(work / WIDE) as unfinished:
+        np.savez(unfinished, **arrays)
 
 
 def _matrix(texts: Sequence[str], tokenizer: Tokenizer) -> csr_matrix:
@@ -91,7 +93,7 @@ def _regressions(rows: Sequence[Row], part: Part, matrix: csr_matrix, seed: int)
 
 
 def _importance(rows: Iterable[Row], wanted: NDArray[np.int64]) -> Floats:
-    """As rows are drawn for the trunk: by the root of the size of their stratum, every label alike."""
+    """By the root of the size of their stratum, as rows are drawn for the trunk, but every label alike."""
     strata = [row.stratum for row in rows]
     sizes = Counter(strata)
     weights = np.array([sizes[stratum] ** -0.5 for stratum in strata])
