@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+READY_SECONDS = 120.0
+"""Far more than a router takes on a busy machine; one that is not ready by then never will be."""
 CONFIG = """\
 version: v0.3
 listeners: [{{name: bench, address: 127.0.0.1, port: {port}}}]
@@ -74,10 +76,15 @@ def _process(command: list[str], ready_url: str) -> Iterator[subprocess.Popen[by
 
 
 def _until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None:
         try:
             urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"{process.args!r} was not ready within {READY_SECONDS:.0f} seconds"
+                ) from None
             time.sleep(0.005)
         else:
             return

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from benchmarks import encoder_report
+from benchmarks import encoder_report, servers
 from benchmarks.client import Answer
 from benchmarks.encoder import growth
 from benchmarks.prompts import PromptMaker
@@ -12,6 +16,13 @@ from benchmarks.report import percentile
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 CHUNKED = b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+
+
+def test_a_process_that_is_never_ready_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "READY_SECONDS", 0.0)
+    running = cast("subprocess.Popen[bytes]", SimpleNamespace(args=["router"], poll=lambda: None))
+    with pytest.raises(RuntimeError, match="was not ready within 0 seconds"):
+        servers._until_ready(running, f"http://127.0.0.1:{servers.free_port()}/")
 
 
 @pytest.fixture(scope="module")

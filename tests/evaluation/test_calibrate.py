@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.development_files import write_lines
+from vsr.cli.calibrate import calibrate as command
 from vsr.config.load import DEFAULT_FILE, load_text
 from vsr.config.merge import merge_files
+from vsr.content import Content
+from vsr.encoder.bundle import load_bundle
 from vsr.errors import EvaluationError
-from vsr.evaluation.calibrate import calibrate, overlay, read_requests
+from vsr.evaluation.calibrate import _fitted, calibrate, overlay, read_requests
 from vsr.evaluation.reading import Judge
+from vsr.facts import Facts, Passage, Readings, WindowRisk
 
 WORDS = ("the", "a", "word", "other", "poem", "algebra", "mary")
 
@@ -28,6 +32,7 @@ def test_no_more_of_the_traffic_alarms_than_asked_for_and_a_lower_threshold_woul
     found = calibrate(tiny, traffic, 0.02)
     assert found.rows == len(WORDS) ** 3
     assert found.alarms.value <= 0.02
+    assert found.alarms.hits <= 0.02 * (found.rows + 1) - 1
     with Judge(tiny) as judge:
         facts = judge.requests(list(read_requests(traffic)))
     risks = sorted(max(w.risk for w in one.readings.jailbreak) for one in facts if one.readings)
@@ -41,6 +46,34 @@ def test_attacks_are_counted_at_the_threshold_found(tiny: Path, traffic: Path, t
     found = calibrate(tiny, traffic, 0.1, positives=attacks)
     assert found.caught is not None
     assert found.caught.count == 2
+
+
+def judged(system: float, user: float) -> Facts:
+    """A request of a system prompt and a question, by their risks."""
+    passages = (Passage("system", Content("a"), ()), Passage("user", Content("b"), ()))
+    readings = Readings(jailbreak=(WindowRisk(0, system), WindowRisk(1, user)))
+    return Facts(passages, readings, {}, operating_points={"any": 0.3, "system": 0.5})
+
+
+def test_alarms_of_system_prompts_are_counted_before_and_after_and_told(tiny: Path) -> None:
+    harmless = [judged(0.9, 0.0), judged(0.9, 0.4), *(judged(0.4, number / 100) for number in range(58))]
+    found = _fitted(load_bundle(tiny), harmless, [judged(0.9, 0.0), judged(0.0, 0.0)], 0.1)
+    assert found.caught is not None
+    assert found.threshold == pytest.approx(0.52, abs=2e-5)
+    assert (found.system, found.alarms.hits, found.before.hits, found.caught.hits) == (2, 7, 30, 1)
+    assert "2 of them by system prompts" in overlay(found, tiny)
+
+
+def test_more_alarms_of_system_prompts_than_asked_for_are_refused(tiny: Path) -> None:
+    harmless = [*[judged(0.9, 0.0)] * 7, *[judged(0.0, 0.0)] * 53]
+    with pytest.raises(EvaluationError, match="7 of 60 requests alarm by their system prompts"):
+        _fitted(load_bundle(tiny), harmless, [], 0.1)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        command(tmp_path / "none.jsonl", out=tmp_path / "file" / "overlay.yaml")
 
 
 def test_too_few_requests_for_the_rate_are_refused_with_how_many_it_takes(tiny: Path, traffic: Path) -> None:

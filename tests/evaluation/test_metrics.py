@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from vsr.evaluation.metrics import Share, SpanCount, auc, expected_calibration_error, macro_f1, threshold_at
+from vsr.evaluation.metrics import (
+    Share,
+    SpanCount,
+    auc,
+    bootstrapped,
+    expected_calibration_error,
+    macro_f1,
+    threshold_at,
+)
 
 
 def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
@@ -28,6 +38,13 @@ def test_a_span_that_touches_an_ignored_one_is_neither_right_nor_wrong() -> None
     assert (count.right, count.wrong, count.missed) == (1, 1, 0)
 
 
+def test_where_there_are_no_spans_there_is_no_figure_of_them() -> None:
+    nothing = {"precision": None, "recall": None, "f1": None, "spans": 0}
+    assert SpanCount().as_dict() == nothing
+    assert SpanCount(wrong=1).as_dict() == {**nothing, "precision": 0.0, "f1": 0.0}
+    assert all(map(math.isnan, bootstrapped(3, lambda _: math.nan)))
+
+
 def test_at_most_the_asked_share_of_negatives_reaches_the_threshold() -> None:
     scores = [number / 200 for number in range(200)]
     threshold = threshold_at(scores, 0.01)
@@ -36,6 +53,10 @@ def test_at_most_the_asked_share_of_negatives_reaches_the_threshold() -> None:
 
 def test_a_threshold_is_not_reached_by_tied_scores_beyond_the_share() -> None:
     assert sum(score >= threshold_at([0.9] * 100, 0.01) for score in [0.9] * 100) == 0
+
+
+def test_without_negatives_no_score_reaches_the_threshold() -> None:
+    assert threshold_at([], 0.01) > 1.0
 
 
 def test_of_weighted_negatives_at_most_the_asked_share_of_the_weight_reaches_the_threshold() -> None:

@@ -85,6 +85,21 @@ def test_attacks_that_are_no_text_are_refused_with_their_line(tiny: Path, tmp_pa
         red_team(tiny, attacks=broken)
 
 
+def test_rows_of_attacks_are_read_whatever_their_first_key_and_languages_are_those_of_the_report(
+    tmp_path: Path,
+) -> None:
+    more = tmp_path / "attacks.jsonl"
+    langs = ("de", "zh-TW", "en_GB", "en")
+    write_lines(more, [{"lang": lang, "text": f"attack {lang}"} for lang in langs])
+    with more.open("a", encoding="utf-8") as file:
+        file.write('{"role": "system"}\n')
+    found = [(one.text, one.lang) for one in redteam._given(more)]
+    assert found == [
+        ("attack de", "other"), ("attack zh-TW", "zh"), ("attack en_GB", "en"), ("attack en", "en"),
+        ('{"role": "system"}', "en"),
+    ]  # fmt: skip
+
+
 def test_breaks_of_unicode_within_an_attack_end_no_line(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,11 @@ from tests.evaluation.development_files import FILES, write_files, write_lines
 from vsr.cli.evaluate import evaluate as command
 from vsr.encoder.tokens import TextTokenizer
 from vsr.errors import EvaluationError
+from vsr.evaluation import plots
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.markdown import markdown
 from vsr.evaluation.report import BEGIN, END, evaluate, measured_part, write_docs
-from vsr.evaluation.results import Pair, Results
+from vsr.evaluation.results import Labelled, Pair, Results, Spanned
 from vsr.evaluation.tables import tables
 
 
@@ -69,6 +70,57 @@ def test_an_unknown_head_a_missing_file_and_a_broken_row_are_told_by_name(data: 
     write_lines(data / "dup_pairs_dev.jsonl", [{"a": "x"}])
     with pytest.raises(EvaluationError, match=r"dup_pairs_dev\.jsonl:1 has no"):
         read_inputs(data, ["embedding"])
+
+
+def test_a_source_without_spans_that_raises_no_alarm_has_blanks_and_leaves_intervals_alone() -> None:
+    none = Spanned((), (), (), (), frozenset({"PERSON"}))
+    found = Spanned(((0, 4, "PERSON"),), ((0, 4, "PERSON"),), ((0, 4, "PERSON"),), (), none.annotated)
+    report = tables(Results(pii={"negative": [none, none], "rare": [found, *[none] * 9]}))
+    figure = report["pii"]["negative"]["all"]["served"]["f1"]
+    assert figure == {"value": None, "low": None, "high": None}
+    assert report["pii"]["rare"]["PERSON"]["served"]["f1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert "| negative | all |  |  |  |  | 0 |" in markdown(report)
+
+
+def test_spans_of_types_that_a_source_does_not_mark_are_not_missed(tiny: Path, tmp_path: Path) -> None:
+    write_files(tmp_path)
+    row = {
+        "text": "john smith",
+        "spans": [[0, 10, "PERSON"], [0, 4, "AGE"]],
+        "labels": "PERSON",
+        "source": "d",
+    }
+    write_lines(tmp_path / "pii_dev.jsonl", [row])
+    report, _ = evaluate(tiny, read_inputs(tmp_path, ["pii"]))
+    assert "AGE" not in report["pii"]["d"]
+
+
+def test_confidence_is_held_against_the_likeliest_label_and_not_against_what_a_threshold_made_of_it() -> None:
+    rows = [Labelled("FACT", "OTHER", {"FACT": 0.9, "OTHER": 0.1})] * 10
+    row = tables(Results(labelled={"fact_check": {"x": rows}}))["fact_check"]["x"]
+    assert (row["accuracy"]["value"], row["ece"]) == (0.0, pytest.approx(0.1))
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_measured(tiny: Path, data: Path) -> None:
+    (data / "models.md").write_text("no marks", "utf-8")
+    with pytest.raises(EvaluationError, match="needs the lines"):
+        command(data / "none", tiny, docs=data, plots=False)
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        command(data / "none", tiny, out=data / "models.md", plots=False)
+
+
+def test_the_report_is_there_when_a_picture_cannot_be_drawn(
+    tiny: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+
+    def full(*_: object) -> list[Path]:
+        raise OSError(28, "No space left on device", "roc.png")
+
+    monkeypatch.setattr(plots, "draw", full)
+    with pytest.raises(EvaluationError, match=r"roc\.png cannot be written: No space left"):
+        command(data, tiny, heads="domain", out=data / "out")
+    assert json.loads((data / "out" / "report.json").read_text("utf-8"))["domain"]
 
 
 def test_a_table_has_a_line_for_each_source(tiny: Path, data: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from vsr.encoder.imported.model import (  # noqa: E402
     start,
 )
 from vsr.errors import BundleError  # noqa: E402
-from vsr.models import parity  # noqa: E402
+from vsr.models import convert, parity  # noqa: E402
 from vsr.models.importing import Wish, import_model  # noqa: E402
+from vsr.models.network import pooling_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
 
@@ -148,6 +150,143 @@ def test_the_wrong_number_of_labels_is_told(tmp_path: Path) -> None:
         import_model(wish(source, labels=labels), tmp_path / "mine")
 
 
+def test_a_checkpoint_without_its_words_is_refused(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    for file in source.glob("*token*"):
+        file.unlink()
+    with pytest.raises(BundleError, match=r"has no tokenizer: none of tokenizer\.json, vocab\.txt"):
+        import_model(wish(source), tmp_path / "mine")
+    (source / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    with pytest.raises(BundleError, match=r"has 5 tokens, the model \d+"):
+        import_model(wish(source), tmp_path / "mine")
+
+
+@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
+def test_a_model_that_does_not_choose_one_label_of_several_is_refused(problem: str, tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    change(source / "config.json", problem_type=problem)
+    with pytest.raises(BundleError, match=rf"is for {problem}.*chooses one label of several"):
+        import_model(wish(source), tmp_path / "mine")
+
+
+def test_a_model_of_one_label_is_refused(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    change(source / "config.json", id2label={"0": "toxic"}, label2id={"toxic": 0})
+    with pytest.raises(BundleError, match="the only label is toxic"):
+        import_model(wish(source), tmp_path / "mine")
+
+
+def test_labels_that_mean_risk_are_refused_for_a_model_that_is_no_guard(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="--positive is for --as jailbreak alone"):
+        import_model(wish(tmp_path, positive=("law",)), tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ({"embedding_dimension": 32, "pooling_mode": "cls"}, "cls"),
+        ({"embedding_dimension": 32, "pooling_mode": ["mean"]}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"word_embedding_dimension": 32}, "mean"),
+        ({"pooling_mode": "max"}, None),
+        ({"pooling_mode": ["cls", "mean"]}, None),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, None),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True}, None),
+    ],
+)
+def test_pooling_is_what_sentence_transformers_recorded(
+    config: dict[str, object], pooling: str | None, tmp_path: Path
+) -> None:
+    write_modules(tmp_path, "Transformer", "Pooling", "Normalize")
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(config))
+    if pooling is None:
+        with pytest.raises(BundleError, match="only mean and cls pooling are supported"):
+            pooling_of(tmp_path)
+    else:
+        assert pooling_of(tmp_path) == pooling
+
+
+def test_an_embedding_with_more_than_pooling_after_it_is_refused(tmp_path: Path) -> None:
+    write_modules(tmp_path, "Transformer", "Pooling", "LayerNorm")
+    with pytest.raises(BundleError, match="has a module LayerNorm"):
+        pooling_of(tmp_path)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("model.safetensors", POINTER.encode(), r"model\.safetensors is a pointer of Git LFS.*git lfs pull"),
+        ("tokenizer.json", POINTER.encode(), r"tokenizer\.json is a pointer of Git LFS.*git lfs pull"),
+        ("model.safetensors", b"\x08", "a file is damaged or cut off"),
+        ("model-00001-of-00002.safetensors", None, "a part or its index is missing"),
+        (
+            "model.safetensors.index.json",
+            b'{"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors"}}',
+            "a part or its index is missing",
+        ),
+    ],
+)
+def test_files_that_are_not_there_as_they_should_be_are_told(
+    name: str, content: bytes | None, told: str, tmp_path: Path
+) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    if name.startswith("model") and name != "model.safetensors":
+        (source / "model.safetensors").rename(source / "model-00002-of-00002.safetensors")
+    if content is not None:
+        (source / name).write_bytes(content)
+    with pytest.raises(BundleError, match=told):
+        import_model(wish(source), tmp_path / "mine")
+
+
+def test_an_adapter_of_another_number_of_labels_or_cut_off_is_told(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "bert", "sequence", ("for", "other", "labels"))
+    adapter = write_adapter(base, tmp_path / "adapter")
+    labels = tmp_path / "labels.json"
+    labels.write_text('["law", "math", "other"]')
+    with pytest.raises(BundleError, match="does not fit the base: it is for another number of labels than 3"):
+        import_model(wish(adapter, labels=labels), tmp_path / "mine")
+    (adapter / "adapter_model.safetensors").write_bytes(b"\x08")
+    with pytest.raises(BundleError, match=r"weights in .*adapter cannot be read"):
+        import_model(wish(adapter, labels=labels), tmp_path / "mine")
+
+
+def test_a_vector_that_is_not_a_number_is_no_agreement_wherever_it_stands() -> None:
+    right, wrong = np.array([1.0, 0.0], np.float32), np.array([np.nan, 0.0], np.float32)
+    with pytest.raises(BundleError, match="differs from transformers by nan"):
+        parity.compare([right, right], [right, wrong], "embedding", int8=False)
+
+
+def test_a_quantised_model_is_compared_on_other_texts_than_its_ranges_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
+    seen: dict[str, set[bytes]] = {}
+
+    def quantise(graph: object, batches: list[convert.Batch]) -> object:
+        seen["ranges"] = {
+            batch["input_ids"][0, 1 : int(batch["attention_mask"].sum()) - 1].astype(np.int32).tobytes()
+            for batch in batches
+        }
+        return graph
+
+    def truth(network: Any, graph: Any, windows: list[np.ndarray]) -> list[np.ndarray]:
+        seen["compared"] = {window.tobytes() for window in windows}
+        assert max(map(len, windows)) == 62
+        return by_torch(network, graph, windows)
+
+    by_torch = parity.truth
+    monkeypatch.setattr(convert, "quantise", quantise)
+    monkeypatch.setattr(parity, "truth", truth)
+    assert import_model(wish(source, int8=True), tmp_path / "mine").manifest.parity.texts == 13
+    assert len(seen["ranges"]) == 13
+    assert not seen["ranges"] & seen["compared"]
+
+
 def test_a_conversion_that_differs_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_checkpoint(tmp_path / "source", "bert", "sequence", ("law", "math"))
     monkeypatch.setattr(
@@ -156,6 +295,18 @@ def test_a_conversion_that_differs_writes_nothing(tmp_path: Path, monkeypatch: p
     with pytest.raises(BundleError, match="differs from transformers by"):
         import_model(wish(source), tmp_path / "out" / "mine")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def write_modules(folder: Path, *kinds: str) -> None:
+    modules = [
+        {"path": f"{number}_{kind}", "type": f"sentence_transformers.models.{kind}"}
+        for number, kind in enumerate(kinds)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
 
 
 def by_transformers(source: Path, text: str) -> list[float]:

@@ -34,14 +34,18 @@ def calibrate(
     from vsr.encoder.bundle import default_bundle_path
     from vsr.evaluation.calibrate import Calibration, overlay
     from vsr.evaluation.calibrate import calibrate as fitted
+    from vsr.evaluation.report import demand_writable, written
 
+    if out is not None:
+        demand_writable(out)
     with progress("requests", None) as done:
         found: Calibration = fitted(
             bundle or default_bundle_path(), data, target_fpr, positives=positives, done=done
         )
     text = overlay(found, data)
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        with written():
+            out.write_text(text, encoding="utf-8")
     if as_json:
         print_json({"head": head, **found.as_dict()})
         return
@@ -52,7 +56,8 @@ def calibrate(
     low, high = found.alarms.interval
     shown.print(
         f"threshold {found.threshold}: {found.alarms.hits} false positives in {found.rows} requests "
-        f"(95 %: {low:.4f} to {high:.4f}); the bundle's own operating points raise {found.before.hits}"
+        f"(95 %, in-sample: {low:.4f} to {high:.4f}), {found.system} of them by system prompts, which it is "
+        f"not for; the bundle's own operating points raise {found.before.hits}"
     )
     if found.caught is not None:
         low, high = found.caught.interval

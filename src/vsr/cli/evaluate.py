@@ -58,13 +58,19 @@ def evaluate(
     from vsr.evaluation.inputs import HEADS, read_inputs
     from vsr.evaluation.plots import draw, draw_red_team, require_matplotlib
     from vsr.evaluation.redteam import red_team
+    from vsr.evaluation.report import around, demand_writable, measured_part, write_docs, written
     from vsr.evaluation.report import evaluate as measured
-    from vsr.evaluation.report import measured_part, write_docs
 
     folder = docs / "images" if docs else out
     pictures = plots and folder is not None
-    if pictures:
+    if pictures and folder is not None:
         require_matplotlib()
+        demand_writable(folder / "roc.png")
+    if docs is not None:
+        around(docs / "models.md")
+        demand_writable(docs / "models.md")
+    if out is not None:
+        demand_writable(out / "report.json")
     chosen = tuple(heads.split(",")) if heads else HEADS
     path = bundle or default_bundle_path()
     tokenizer = TextTokenizer(load_bundle(path).tokenizer_path) if "jailbreak" in chosen else None
@@ -77,17 +83,20 @@ def evaluate(
         with progress("attacks", None) as done:
             report["red_team"] = red_team(path, sample=limit, done=done)
     names = []
-    if pictures and folder is not None:
-        names = [image.stem for image in draw(results, report, folder)]
-        if with_attacks:
-            names.append(draw_red_team(report["red_team"], folder).stem)
-    if docs is not None:
-        write_docs(docs / "models.md", measured_part(report, names))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        beside = os.path.relpath(folder, out) if folder else "."
-        (out / "report.md").write_text(card(report, names, beside) + "\n", "utf-8")
+    with written():
+        if out is not None:
+            # before anything else can fail: it holds all that was measured
+            text = json.dumps(report, ensure_ascii=False, indent=1)
+            (out / "report.json").write_text(text + "\n", "utf-8")
+        if pictures and folder is not None:
+            names = [image.stem for image in draw(results, report, folder)]
+            if with_attacks:
+                names.append(draw_red_team(report["red_team"], folder).stem)
+        if docs is not None:
+            write_docs(docs / "models.md", measured_part(report, names))
+        if out is not None:
+            beside = os.path.relpath(folder, out) if folder else "."
+            (out / "report.md").write_text(card(report, names, beside) + "\n", "utf-8")
     if as_json:
         print_json(report)
     else:
@@ -105,7 +114,7 @@ def show_tables(report: Report) -> None:
         table = Table(*header, title=title, title_justify="left", title_style="bold")
         for row in rows:
             table.add_row(*row)
-        shown.print(table)
+        shown.print(table, markup=False)
 
 
 def _base() -> Embed | None:

@@ -96,7 +96,7 @@ def _show(report: Report) -> None:
         table = Table(*one.header, title=one.title, title_justify="left")
         for row in one.rows:
             table.add_row(*row)
-        console().print(table)
+        console().print(table, markup=False)
 
 
 def _draw(report: Report, file: Path) -> None:

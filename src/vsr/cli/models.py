@@ -157,7 +157,7 @@ def _print_table(found: list[Entry]) -> None:
             manifest = entry.model.manifest
             labels = ", ".join(manifest.labels) or f"{manifest.dimension} dimensions"
             table.add_row(entry.name, manifest.kind, labels, size, entry.model.digest[:12])
-    console().print(table)
+    console().print(table, markup=False)
 
 
 def _row(entry: Entry) -> dict[str, object]:

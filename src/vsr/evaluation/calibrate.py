@@ -1,7 +1,7 @@
 """A threshold for the prompt guard fitted to somebody's own harmless traffic, instead of the bundle's.
 
-Reads requests, judges them as the server does, and finds the lowest threshold that raises no more false
-alarms than asked for. Writes a configuration overlay; nothing of the texts is kept.
+Reads requests, judges them as the server does, and finds the lowest threshold that lets new requests of the
+kind raise no more false alarms than asked for. Writes a configuration overlay; nothing of the texts is kept.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from vsr.chat.request import parse_chat_request
+from vsr.config.policy import PromptGuard
 from vsr.encoder.bundle import Bundle
 from vsr.errors import EvaluationError, RequestError
 from vsr.evaluation.metrics import Share, threshold_at
 from vsr.evaluation.reading import Body, Done, Judge, body_of, unwatched
 from vsr.facts import Facts
+from vsr.guards.prompt import assess_prompt
 
 FEWEST = 3
 """Rows for one expected false alarm; with fewer, no alarm at all would not show that the rate is met."""
@@ -29,8 +31,9 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """alarms: harmless requests at or over the threshold; caught: attacks. quantiles: of the harmless
-    requests' risks. before: the alarms that the bundle's own operating points raise."""
+    """alarms: harmless requests that alarm with the threshold; caught: attacks. system: those of the alarms
+    that system passages raise whatever the threshold, which is not for them. quantiles: of the harmless
+    requests' risks outside these. before: the alarms that the bundle's own operating points raise."""
 
     bundle: str
     digest: str
@@ -38,6 +41,7 @@ class Calibration:
     target: float
     threshold: float
     alarms: Share
+    system: int
     before: Share
     caught: Share | None
     quantiles: dict[str, float]
@@ -50,6 +54,7 @@ class Calibration:
             "target_fpr": self.target,
             "threshold": self.threshold,
             "false_positives": self.alarms.as_dict(),
+            "false_positives_by_system_prompts": self.system,
             "false_positives_before": self.before.as_dict(),
             "recall": self.caught.as_dict() if self.caught else None,
             "quantiles": self.quantiles,
@@ -62,7 +67,7 @@ def calibrate(
     """data, positives: harmless and hostile requests (see `read_requests`).
 
     Raises EvaluationError if there are too few harmless ones to tell `target`, or if none of the
-    thresholds meets it.
+    thresholds meets it, be it for their system prompts alone.
     """
     harmless = list(read_requests(data))
     needed = math.ceil(FEWEST / target)
@@ -74,10 +79,7 @@ def calibrate(
     hostile = list(read_requests(positives)) if positives else []
     with Judge(bundle) as judge:
         facts = judge.requests(harmless, done)
-        risks = [_risk(one) for one in facts]
-        attacks = [_risk(one) for one in judge.requests(hostile, done)]
-        before = [_flagged(one) for one in facts]
-        return _fitted(judge.bundle, risks, attacks, before, target)
+        return _fitted(judge.bundle, facts, judge.requests(hostile, done), target)
 
 
 def overlay(found: Calibration, data: Path) -> str:
@@ -86,8 +88,9 @@ def overlay(found: Calibration, data: Path) -> str:
     return (
         f"# Fitted by `vsr calibrate` to {found.rows} requests of {data.name}, bundle {found.bundle} "
         f"({found.digest[:12]}).\n"
-        f"# False positives there: {found.alarms.hits} of {found.rows} (95 %: {low:.4f} to {high:.4f}; "
-        f"asked for at most {found.target:g}).\n"
+        f"# False positives there: {found.alarms.hits} of {found.rows} (95 %, in-sample: {low:.4f} to "
+        f"{high:.4f}), {found.system} of them by system prompts. Asked for: at most {found.target:g} of new "
+        "requests.\n"
         "# It stands in place of the bundle's operating points, for requests of any length; another bundle\n"
         "# needs another one. `vsr config merge FILE THIS` puts both into one file.\n"
         f"global:\n  guards:\n    jailbreak:\n      threshold: {found.threshold}\n"
@@ -126,9 +129,20 @@ def _body(line: str, where: str) -> Body:
 
 
 def _fitted(
-    bundle: Bundle, risks: Sequence[float], attacks: Sequence[float], before: Sequence[bool], target: float
+    bundle: Bundle, harmless: Sequence[Facts], hostile: Sequence[Facts], target: float
 ) -> Calibration:
-    threshold = math.ceil(threshold_at(risks, target) * 1e5) / 1e5
+    system = _alarms(harmless, math.inf)
+    if system > target * len(harmless) + 1e-9:
+        raise EvaluationError(
+            f"{system} of {len(harmless)} requests alarm by their system prompts, more than {target:g}, and "
+            "the threshold is not for these. Leave system prompts out of the requests, and raise "
+            "global.guards.jailbreak.system_threshold by hand."
+        )
+    risks = [_risk(one) for one in harmless]
+    # a new request is as likely to come between any two of these, in the order of their risks, so of `a`
+    # alarms here (a + 1) / (n + 1) are to be expected of new ones
+    alarms = math.floor(target * (len(risks) + 1) + 1e-9) - 1
+    threshold = math.ceil(threshold_at(risks, alarms / len(risks)) * 1e5) / 1e5
     if threshold > 1:
         raise EvaluationError(
             f"more than {target:g} of the requests have the highest risk there is; are they harmless?"
@@ -139,9 +153,10 @@ def _fitted(
         rows=len(risks),
         target=target,
         threshold=threshold,
-        alarms=Share(sum(risk >= threshold for risk in risks), len(risks)),
-        before=Share(sum(before), len(before)),
-        caught=Share(sum(risk >= threshold for risk in attacks), len(attacks)) if attacks else None,
+        alarms=Share(_alarms(harmless, threshold), len(risks)),
+        system=system,
+        before=Share(_alarms(harmless, None), len(risks)),
+        caught=Share(_alarms(hostile, threshold), len(hostile)) if hostile else None,
         quantiles={f"{q:g}": round(float(np.quantile(risks, q)), 5) for q in QUANTILES},
     )
 
@@ -152,5 +167,7 @@ def _risk(facts: Facts) -> float:
     return max((w.risk for w in windows if facts.passages[w.passage].role != "system"), default=0.0)
 
 
-def _flagged(facts: Facts) -> bool:
-    return _risk(facts) >= facts.operating_points.get("any", 1.0)
+def _alarms(requests: Sequence[Facts], threshold: float | None) -> int:
+    """How many the guard would refuse, system passages included; None: at the bundle's operating points."""
+    guard = PromptGuard(threshold=threshold)
+    return sum(assess_prompt(facts, guard).state == "violating" for facts in requests)

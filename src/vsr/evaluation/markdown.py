@@ -35,9 +35,9 @@ def grids(report: Report) -> dict[str, Grid]:
     return {title: grid for title, grid in found.items() if grid[1]}
 
 
-def share(value: Mapping[str, float] | None) -> str:
+def share(value: Mapping[str, float | None] | None) -> str:
     """`.83 (.80–.86)`, nothing for None."""
-    if value is None:
+    if value is None or value["value"] is None:
         return ""
     return f"{dot(value['value'])} ({dot(value['low'])}–{dot(value['high'])})"
 

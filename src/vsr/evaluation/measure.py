@@ -116,7 +116,7 @@ def _spans_of(row: Raw, facts: Facts) -> Spanned:
     annotated = frozenset(row["check_only"]) if "check_only" in row else annotated_types(row["labels"])
     head = facts.readings.entities if facts.readings else ()
     return Spanned(
-        truth=_outermost(_spans(row.get("spans") or ())),
+        truth=tuple(span for span in _outermost(_spans(row.get("spans") or ())) if span[2] in annotated),
         head=_of_types(head, annotated),
         served=_of_types(facts.entities, annotated),
         ignored=_spans(row.get("ignore_spans") or ()),

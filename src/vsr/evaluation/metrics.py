@@ -43,9 +43,12 @@ class Share:
 
 
 def bootstrapped(count: int, measure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
-    """The 95 % interval of `measure`, which is given indices below `count`, drawn again and again."""
+    """The 95 % interval of `measure`, which is given indices below `count`, drawn again and again. Draws
+    that it has no figure for (NaN) do not count."""
     draw = np.random.default_rng(SEED)
     values = [measure(draw.integers(0, count, count)) for _ in range(ROUNDS)]
+    if np.isnan(values).all():
+        return (float("nan"), float("nan"))
     low, high = np.nanquantile(values, (0.025, 0.975))
     return float(low), float(high)
 
@@ -71,7 +74,8 @@ def macro_f1(truth: Sequence[str], said: Sequence[str]) -> float:
 
 @dataclass(slots=True)
 class SpanCount:
-    """Exact matches, misses and false alarms of spans, over texts."""
+    """Exact matches, misses and false alarms of spans, over texts. Figures are NaN where there is nothing
+    to be right or wrong about."""
 
     right: int = 0
     wrong: int = 0
@@ -87,28 +91,31 @@ class SpanCount:
 
     @property
     def precision(self) -> float:
-        return self.right / max(1, self.right + self.wrong)
+        return _ratio(self.right, self.right + self.wrong)
 
     @property
     def recall(self) -> float:
-        return self.right / max(1, self.right + self.missed)
+        return _ratio(self.right, self.right + self.missed)
 
     @property
     def f1(self) -> float:
-        return 2 * self.right / max(1, 2 * self.right + self.wrong + self.missed)
+        return _ratio(2 * self.right, 2 * self.right + self.wrong + self.missed)
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | None]:
         return {
-            "precision": round(self.precision, 4),
-            "recall": round(self.recall, 4),
-            "f1": round(self.f1, 4),
+            "precision": rounded(self.precision),
+            "recall": rounded(self.recall),
+            "f1": rounded(self.f1),
             "spans": self.right + self.missed,
         }
 
 
 def threshold_at(scores: Sequence[float], rate: float, weights: Sequence[float] | None = None) -> float:
-    """The lowest threshold that at most `rate` of these negatives, or of their weight, reach."""
+    """The lowest threshold that at most `rate` of these negatives, or of their weight, reach. Without any
+    negatives it is one that no score reaches: nothing says that a lower one would do."""
     values = np.asarray(scores, float)
+    if not len(values):
+        return float(np.nextafter(1.0, 2.0))
     order = np.argsort(-values)
     shares = np.ones(len(values)) if weights is None else np.asarray(weights, float)
     # what the highest, the two highest ... make of the whole; rounding must not cost one that is allowed
@@ -127,6 +134,15 @@ def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool
         if (places == b).any()
     ]
     return float(sum(gaps))
+
+
+def rounded(value: float) -> float | None:
+    """As reports tell it; None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else round(value, 4)
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
 def _touches(span: Span, others: Sequence[Span]) -> bool:

@@ -32,7 +32,7 @@ DPI = 90
 FEWEST_ROWS = 30
 """With fewer a matrix or a curve shows little but chance."""
 MOST_CURVES = 8
-"""More than can be told apart beside those of the other heads."""
+"""More than can be told apart in one panel."""
 FEWEST_IN_BIN = 10
 FEW_ALARMS = 0.2
 
@@ -136,24 +136,32 @@ def _confusion(name: str, parts: Parts) -> Figure:
 
 
 def _reliability(results: Results) -> Figure | None:
-    """How often the likeliest class is right, by how sure the head is of it."""
-    domain = {
-        f"domain, {name}": [row for part in parts for row in part]
-        for name, parts in _shown(results.labelled.get("domain", {})).items()
+    """How often the likeliest class is right, by how sure the head is of it: a panel a head."""
+    heads = {
+        head: {name: [row for part in parts for row in part] for name, parts in _shown(sources).items()}
+        for head, sources in results.labelled.items()
     }
-    curves = dict(sorted(domain.items(), key=lambda curve: -len(curve[1]))[:MOST_CURVES])
-    for head in ("fact_check", "feedback"):
-        rows = [row for rows in results.labelled.get(head, {}).values() for row in rows]
-        if rows:
-            curves[head.replace("_", " ")] = rows
-    if not curves:
+    heads = {head: curves for head, curves in heads.items() if curves}
+    if not heads:
         return None
-    figure, axes = _figure(6, 5)
+    figure, _ = _figure(6 * len(heads), 5, panels=len(heads))
+    for (head, curves), axes in zip(heads.items(), figure.axes, strict=True):
+        _curves(axes, curves)
+        axes.set_title(head.replace("_", " ").capitalize(), fontsize=10)
+    figure.suptitle(
+        f"Reliability, 95 %; a dot is a tenth of the scale with {FEWEST_IN_BIN} texts or more", fontsize=10
+    )
+    return figure
+
+
+def _curves(axes: Any, curves: Mapping[str, Sequence[Labelled]]) -> None:
+    """Of the sources with the most rows."""
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
     looks = product(("-", ":"), COLOURS)
-    for (line, colour), (name, rows) in zip(looks, curves.items(), strict=False):
-        sure = np.array([max(row.probabilities.values()) for row in rows])
-        right = np.array([_likeliest(row) == row.truth for row in rows])
+    largest = sorted(curves.items(), key=lambda curve: -len(curve[1]))[:MOST_CURVES]
+    for (line, colour), (name, rows) in zip(looks, largest, strict=False):
+        sure = np.array([row.confidence for row in rows])
+        right = np.array([row.likeliest == row.truth for row in rows])
         parts = [part for part in _bins(sure) if part.sum() >= FEWEST_IN_BIN]
         xs = [sure[part].mean() for part in parts]
         shares = [Share(int(right[part].sum()), int(part.sum())) for part in parts]
@@ -169,15 +177,7 @@ def _reliability(results: Results) -> Figure | None:
             xs, ys, s=[12 + 160 * share.count / len(rows) for share in shares], color=colour, alpha=0.75
         )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="right")
-    axes.set_title(
-        f"Reliability, 95 %; a dot is a tenth of the scale with {FEWEST_IN_BIN} texts or more", fontsize=10
-    )
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure
-
-
-def _likeliest(row: Labelled) -> str:
-    return max(row.probabilities, key=lambda label: row.probabilities[label])
 
 
 def _bins(values: Any, count: int = 10) -> list[Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -91,6 +92,12 @@ def measured_part(report: Report, images: Sequence[str] = (), folder: str = "ima
 
 def write_docs(page: Path, part: str) -> None:
     """Puts `part` between the marks of the page. Raises EvaluationError if it has none."""
+    before, after = around(page)
+    page.write_text(f"{before}{BEGIN}\n\n{part}\n\n{END}{after}", encoding="utf-8")
+
+
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and after the marks of the page. Raises EvaluationError if it has none."""
     try:
         text = page.read_text(encoding="utf-8")
     except OSError as error:
@@ -99,7 +106,28 @@ def write_docs(page: Path, part: str) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise EvaluationError(f"{page} needs the lines {BEGIN} and {END}, between which the figures go")
-    page.write_text(f"{before}{BEGIN}\n\n{part}\n\n{END}{after}", encoding="utf-8")
+    return before, after
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Around what writes files: an EvaluationError says which one cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise EvaluationError(
+            f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def demand_writable(path: Path) -> None:
+    """Makes the folder of a file. Raises EvaluationError, before anything is measured for nothing."""
+    with written():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        there = path.exists()
+        path.open("a").close()
+        if not there:
+            path.unlink()
 
 
 def _model(manifest: Manifest) -> Report:

@@ -20,6 +20,11 @@ class Labelled:
     def confidence(self) -> float:
         return max(self.probabilities.values())
 
+    @property
+    def likeliest(self) -> str:
+        """What the confidence is of."""
+        return max(self.probabilities, key=lambda label: self.probabilities[label])
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:

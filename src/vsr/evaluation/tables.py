@@ -19,6 +19,7 @@ from vsr.evaluation.metrics import (
     bootstrapped,
     expected_calibration_error,
     macro_f1,
+    rounded,
 )
 from vsr.evaluation.results import Judged, Labelled, Pair, Results, Spanned
 
@@ -50,14 +51,16 @@ def tables(results: Results) -> Report:
 def labelled_row(head: str, rows: Sequence[Labelled]) -> Report:
     truth, said = [row.truth for row in rows], [row.said for row in rows]
     right = [t == s for t, s in zip(truth, said, strict=True)]
-    confidence = [max(row.probabilities.values()) for row in rows]
+    confidence = [row.confidence for row in rows]
+    # where a threshold decides, what is said need not be what the confidence is of
+    likeliest = [row.likeliest == row.truth for row in rows]
     row: Report = {
         "accuracy": Share(sum(right), len(right)).as_dict(),
         "macro_f1": figure(
             macro_f1(truth, said),
             bootstrapped(len(rows), lambda at: macro_f1([truth[i] for i in at], [said[i] for i in at])),
         ),
-        "ece": round(expected_calibration_error(confidence, right), 4),
+        "ece": round(expected_calibration_error(confidence, likeliest), 4),
     }
     if head == "domain":
         row["confident"] = Share(sum(p >= 0.6 for p in confidence), len(rows)).as_dict()
@@ -126,8 +129,9 @@ def one_kind_row(rows: Sequence[Pair]) -> Report:
     }
 
 
-def figure(value: float, interval: Interval) -> dict[str, float]:
-    return {"value": round(value, 4), "low": round(interval[0], 4), "high": round(interval[1], 4)}
+def figure(value: float, interval: Interval) -> dict[str, float | None]:
+    """None for what is not a number."""
+    return {"value": rounded(value), "low": rounded(interval[0]), "high": rounded(interval[1])}
 
 
 def _auc_interval(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> Interval:
@@ -138,11 +142,9 @@ def _span_figures(rows: Sequence[Spanned], which: str, kind: str) -> Report:
     counts = np.array([_counted(row, which, kind) for row in rows])
 
     def f1(at: NDArray[np.int64]) -> float:
-        right, wrong, missed = counts[at].sum(axis=0)
-        return float(2 * right / max(1, 2 * right + wrong + missed))
+        return SpanCount(*counts[at].sum(axis=0).tolist()).f1
 
-    right, wrong, missed = (int(total) for total in counts.sum(axis=0))
-    total = SpanCount(right, wrong, missed)
+    total = SpanCount(*counts.sum(axis=0).tolist())
     return {**total.as_dict(), "f1": figure(total.f1, bootstrapped(len(rows), f1))}
 
 

@@ -1,5 +1,5 @@
 """Texts that a converted model is compared on, half English, half Chinese: questions, attacks, personal
-data (invented), and one long text. Also what int8 ranges are taken from. Data only."""
+data (invented), and long ones. For int8 half of them are what ranges are taken from. Data only."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import pytest
 from tests.encoder.imported.tiny_model import read_manifest, write_manifest, write_model
 from vsr.encoder.classifiers import Embedder, SpanFinder, TextClassifier
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
+from vsr.encoder.imported.folder import file_hash
 from vsr.encoder.imported.manifest import Kind
 from vsr.encoder.imported.model import (
     ImportedClassifier,
@@ -107,7 +108,8 @@ async def test_numbers_that_are_none_are_no_answer(tmp_path: Path, monkeypatch: 
     [
         (lambda d: d["golden"][0].update(values=[0.5, 0.5]), "golden text 1 is off by"),
         (lambda d: d["golden"][0].update(values=[1.0]), "golden text 1 is off by nan"),
-        (lambda d: d.update(labels=["math"]), "golden text 1 is off by nan"),
+        (lambda d: d.update(labels=["math", "law", "other"]), "golden text 1 is off by nan"),
+        (lambda d: d.update(labels=["math"]), "labels holds only one"),
         (lambda d: d["golden"][1].update(text="word " * 15), "golden text 2 has 15 tokens, a window 14"),
         (lambda d: d.update(golden=[]), "golden needs at least one text"),
         (lambda d: d.update(labels=["math", "math"]), "labels holds one twice"),
@@ -129,6 +131,16 @@ async def test_a_model_that_is_not_whole_does_not_start(
     spoil(document)
     write_manifest(path, document)
     with pytest.raises(BundleError, match=complaint):
+        await start(path, threads=1)
+
+
+async def test_a_model_whose_labels_are_not_one_of_several_does_not_start(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "domain", "domain")
+    (path / "config.json").write_text('{"problem_type": "multi_label_classification"}')
+    document = read_manifest(path)
+    document["files"]["config.json"] = file_hash(path / "config.json")
+    write_manifest(path, document)
+    with pytest.raises(BundleError, match="is for multi_label_classification"):
         await start(path, threads=1)
 
 

@@ -7,6 +7,7 @@ converted is seen when it starts.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,16 @@ def file_hash(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def demand_single_label(config: Path) -> None:
+    """Raises BundleError if the logits of a checkpoint are not for a softmax, by its config.json."""
+    try:
+        problem = json.loads(config.read_bytes()).get("problem_type")
+    except (ValueError, AttributeError) as error:
+        raise BundleError(f"{config} is not a configuration: {type(error).__name__}") from None
+    if problem not in (None, "single_label_classification"):
+        raise BundleError(f"{config} is for {problem}, but an imported model chooses one label of several")
+
+
 def _load(path: Path) -> ImportedFolder:
     if not (path / MANIFEST).is_file():
         raise BundleError(f"{MANIFEST} is missing; `vsr models import` makes such a directory")
@@ -55,4 +66,6 @@ def _load(path: Path) -> ImportedFolder:
             raise BundleError(f"{name} is missing")
         if file_hash(path / name) != expected:
             raise BundleError(f"{name} differs from its hash in {MANIFEST}; it is damaged or was changed")
+    if manifest.task != "embedding" and "config.json" in manifest.files:
+        demand_single_label(path / "config.json")
     return ImportedFolder(path, manifest, hashlib.sha256(text).hexdigest())

@@ -87,6 +87,7 @@ def _checks(manifest: ImportedManifest) -> Iterable[Check]:
         *common_checks(manifest.windows, manifest.files, manifest.golden),
         ((manifest.task == "embedding") == (manifest.dimension > 0), "dimension belongs to an embedding"),
         ((manifest.task == "embedding") == (not labels), "labels belong to all but an embedding"),
+        (len(labels) != 1, "labels holds only one, which every text would have"),
         (len(set(labels)) == len(labels), "labels holds one twice"),
         (set(manifest.positive) <= set(labels), "positive holds what is not a label"),
         ((manifest.kind == "jailbreak") == bool(manifest.positive), "positive belongs to a jailbreak model"),
