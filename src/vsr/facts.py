@@ -78,7 +78,8 @@ class WindowRisk:
 class Coverage:
     """How much was read. `domain_tokens` is the bounded part that the domain head saw; `unread`
     names what no head can read (image, audio, file). disguises: the kinds of writing that passages or
-    stretches of them were read through, decoded or folded."""
+    stretches of them were read through, decoded or folded. guarded_tokens: those of the form that the
+    prompt guard judges, None if it is the text as it stands."""
 
     tokens: int = 0
     windows: int = 0
@@ -86,6 +87,7 @@ class Coverage:
     domain_tokens: int = 0
     unread: tuple[str, ...] = ()
     disguises: tuple[str, ...] = ()
+    guarded_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

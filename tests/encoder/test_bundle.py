@@ -88,6 +88,13 @@ def test_what_is_decoded_beside_a_text_makes_it_no_longer(bundle: Bundle) -> Non
     assert bundle.guarded_windows(Readings(jailbreak=risks, coverage=Coverage(4 * STRIDE))) == 1
 
 
+def test_a_disguised_text_is_as_long_to_the_guard_as_its_plain_form(bundle: Bundle) -> None:
+    risks = tuple(WindowRisk(0, 0.1) for _ in range(4))
+    assert bundle.guarded_windows(Readings(jailbreak=risks, coverage=Coverage(4 * STRIDE))) == 4
+    coverage = Coverage(4 * STRIDE, guarded_tokens=12)
+    assert bundle.guarded_windows(Readings(jailbreak=risks, coverage=coverage)) == 1
+
+
 def test_a_system_prompt_has_an_operating_point_of_its_own(bundle: Bundle) -> None:
     assert bundle.jailbreak_threshold("system", 1) == 0.9
 

@@ -55,10 +55,12 @@ class Bundle:
         return self.path / WIDE if WIDE in self.manifest.files else None
 
     def guarded_windows(self, readings: Readings) -> int:
-        """How long a request is to the guard: as many windows as its tokens would fill in one text. Short
-        messages and the bridges between them are windows, but no more text to be wrong about."""
-        tokens = len(cover(readings.coverage.tokens, self.manifest.windows))
-        return max(1, min(tokens, sum(not window.beside for window in readings.jailbreak)))
+        """How long a request is to the guard: as many windows as the tokens that it judges would fill in one
+        text. Short messages and the bridges between them are windows, but no more text to be wrong about."""
+        coverage = readings.coverage
+        tokens = coverage.tokens if coverage.guarded_tokens is None else coverage.guarded_tokens
+        filled = len(cover(tokens, self.manifest.windows))
+        return max(1, min(filled, sum(not window.beside for window in readings.jailbreak)))
 
     def jailbreak_threshold(self, role: Literal["any", "system"], windows: int) -> float:
         """What the maximum risk over `windows` windows is held against.

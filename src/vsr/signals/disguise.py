@@ -2,10 +2,10 @@
 
 Codes (base64, hex, escapes, rot13), mirrored text, spaced-out letters, look-alike and invisible
 characters, and the marks of chat templates. A passage whose plain form says all that it says is judged by
-the prompt guard in that form alone: benign text is no attack for being disguised. Otherwise the disguised
-stretches are read besides the text as it stands, and can only add risk. All of them are: what a way of
-writing disguises is hardly longer than the text it stands in. Personal data is looked for in the text
-itself alone.
+the prompt guard in that form alone: benign text is no attack for being disguised. If a stretch of it may
+say something as it stands, too, it is judged in both forms. Otherwise the disguised stretches are read
+besides the text as it stands, and can only add risk. All of them are: what a way of writing disguises is
+hardly longer than the text it stands in. Personal data is looked for in the text itself alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from vsr.content import Content
 from vsr.facts import Passage, Readings
-from vsr.signals.rewriting import LONGEST, apart, in_context, may_stand_for, rewritten
+from vsr.signals.rewriting import LONGEST, apart, in_context, is_ambiguous, may_stand_for, rewritten
 from vsr.signals.unwrap import Knows
 from vsr.signals.ways import MARKUP, Way, suspected
 
@@ -27,17 +27,19 @@ CERTAIN = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Disguised:
-    """What a passage, or stretches of it, say to whoever sees through this kind of writing."""
+    """What a passage, or stretches of it, say to whoever sees through this kind of writing. ambiguous: the
+    passage may say something as it stands, too."""
 
     kind: str
     passage: int
     text: Content
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Undisguised:
-    """instead: whole passages by their number, to be read in this form and no other. beside: stretches to
-    be read besides."""
+    """instead: whole passages by their number, to be read in this form, and in no other unless they are
+    ambiguous. beside: stretches to be read besides."""
 
     instead: Mapping[int, Disguised]
     beside: tuple[Disguised, ...]
@@ -80,15 +82,21 @@ def as_passages(passages: Sequence[Passage], parts: Sequence[Disguised]) -> list
 
 
 def with_plain_form(readings: Readings, found: Undisguised, heard: Readings) -> Readings:
-    """The request's readings with the risks of the passages in plain form in the place of their own."""
+    """The request's readings with the risks of the passages in plain form in the place of their own, and
+    beside them if a passage is ambiguous."""
     kinds = {number: part.kind for number, part in found.instead.items()}
+    ambiguous = {number for number, part in found.instead.items() if part.ambiguous}
     risks = [replace(risk, disguise=kinds.get(risk.passage, "")) for risk in heard.jailbreak]
     risks += [
         replace(risk, beside=True)
         for risk in readings.jailbreak
-        if MARKUP in kinds.get(risk.passage, "") and risk.risk >= CERTAIN
+        if risk.passage in ambiguous
+        or (ambiguous and risk.bridging)  # from which passage on is not told
+        or (MARKUP in kinds.get(risk.passage, "") and risk.risk >= CERTAIN)
     ]
-    return replace(_covering(readings, heard), jailbreak=tuple(risks))
+    readings = _covering(readings, heard)
+    coverage = replace(readings.coverage, guarded_tokens=heard.coverage.tokens)
+    return replace(readings, jailbreak=tuple(risks), coverage=coverage)
 
 
 def with_stretches(readings: Readings, parts: Sequence[Disguised], heard: Readings) -> Readings:
@@ -127,7 +135,8 @@ def _plain_form(number: int, text: str, ways: Sequence[Way], knows: Knows) -> Di
     if not may_stand_for(reading, rewritten(text, marks), knows):
         return None
     kind = ", ".join(kind for kind, of_way in found if of_way)
-    return Disguised(kind, number, Content(reading))
+    ambiguous = is_ambiguous(text, set(spans).difference(marks), knows)
+    return Disguised(kind, number, Content(reading), ambiguous)
 
 
 def _stretches(number: int, text: str, ways: Sequence[Way], knows: Knows) -> Iterator[Disguised]:

@@ -1,7 +1,8 @@
 """A passage written out as its reader would read it, and whether that may stand for the passage.
 
 It may if it says everything that the passage says in plain words, and is made of plain words itself. Else
-a writer could hide an attack in plain words by something around it that looks like a disguise.
+a writer could hide an attack in plain words by something around it that looks like a disguise. Where a
+stretch says something both ways, the passage is judged in both forms.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _STRANGE = 0.4
 _MADE = 0.15
 """Share of words that may have become unknown: turned about, words of other languages would."""
 _FEWEST_WIDE = 4
+_FOREIGN = re.compile(r"(?![\x00-\x7f])[^\W\d_]")
 
 
 def apart(text: str, spans: Iterable[Found]) -> list[Found]:
@@ -65,9 +67,39 @@ def may_stand_for(reading: str, text: str, knows: Knows) -> bool:
     return lost.total() <= 1 + len(words) // 20
 
 
+def is_ambiguous(text: str, spans: Iterable[Found], knows: Knows) -> bool:
+    """Whether one of the stretches may say something as it stands, too.
+
+    Each is looked at by itself, and what its reading says counts for nothing: else the words of an attack,
+    given back elsewhere in another order, would hide it.
+    """
+    return any(_may_say(text[start:end], reading, knows) for start, end, reading in spans)
+
+
+def _may_say(stretch: str, reading: str, knows: Knows) -> bool:
+    """Words that say something, letters of other scripts in another order, or a reading that makes
+    nothing of three words in a row: such words are short, or of a language that the vocabulary lacks."""
+    if knows(reading):
+        return False  # digits stood in this one word
+    if _saying(stretch, knows) or (not stretch.isascii() and _foreign(stretch) != _foreign(reading)):
+        return True
+    known = [knows(word.lower()) for word in _WORD.findall(reading)]
+    return any(not any(three) for three in zip(known, known[1:], known[2:], strict=False))
+
+
+def _foreign(text: str) -> list[str]:
+    return _FOREIGN.findall(plain_letters(text))
+
+
 def _saying(text: str, knows: Knows) -> Counter[str]:
-    words = (word.lower() for word in _WORD.findall(text) if len(word) >= _SAYING)
-    return Counter(word for word in words if knows(word) or not plain_letters(word).isascii())
+    return Counter(word.lower() for word in _WORD.findall(text) if _says(word.lower(), knows))
+
+
+def _says(word: str, knows: Knows) -> bool:
+    """Not what is a word from right to left, too: it comes out of mirrored text by chance."""
+    if len(word) < _SAYING:
+        return False
+    return (knows(word) and not knows(word[::-1])) or not plain_letters(word).isascii()
 
 
 def in_context(text: str, spans: Sequence[Found]) -> Iterator[Found]:

@@ -25,12 +25,14 @@ LEAST = 8
 """Shorter readings say too little to be an attack."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}(?![0-9A-Za-z])")
+_HEX = re.compile(
+    r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}[0-9A-Fa-f]?(?![0-9A-Za-z])"
+)
 _ESCAPES = re.compile(
     r"(?:\\x[0-9A-Fa-f]{2}){4,}|(?:\\u[0-9A-Fa-f]{4}){4,}|(?:%[0-9A-Fa-f]{2}){6,}|(?:&#[xX]?[0-9A-Fa-f]{1,6};){4,}"
 )
-_SINGLES = re.compile(r"(?<![^\W_])[A-Za-z](?:[ .\-_*|/,+~]{1,6}[A-Za-z](?![^\W_])){4,}")
-_GAP = re.compile(r"[ .\-_*|/,+~]+")
+_SINGLES = re.compile(r"(?<![^\W_])[A-Za-z](?:[ .\-_*|/,+~\r\n]{1,6}[A-Za-z](?![^\W_])){4,}")
+_GAP = re.compile(r"[ .\-_*|/,+~\r\n]+")
 _LEET_WORD = re.compile(
     r"(?<![\w@$])(?=[\w@$]*[A-Za-z])(?=[\w@$]*[0134578@$])[A-Za-z0134578@$]{3,}(?![\w@$])"
 )
@@ -78,10 +80,10 @@ _ODD = re.compile(f"[{ODD}\u0370-\u052f]+")
 
 
 def from_hex(text: str) -> Iterator[Found]:
-    """Hexadecimal of 24 digits and more, in pairs that may stand apart."""
+    """Hexadecimal of 24 digits and more, in pairs that may stand apart; one digit too many is left out."""
     for match in _HEX.finditer(text):
         digits = re.sub(r"[^0-9A-Fa-f]", "", match.group().removeprefix("0x"))
-        reading = _readable(bytes.fromhex(digits))
+        reading = _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
         if reading:
             yield match.start(), match.end(), reading
 
@@ -105,12 +107,14 @@ def escaped(text: str) -> Iterator[Found]:
 
 
 def lettered(text: str) -> Iterator[Found]:
-    """`i g n o r e`: letters that stand alone. The commonest gap separates letters, any other words."""
+    """`i g n o r e`: letters that stand alone. The commonest gap separates letters, any other words.
+    `a, b, c, d, e` is no word but a list."""
     for match in _SINGLES.finditer(text):
         run = match.group()
         (usual, _), *_ = Counter(_GAP.findall(run)).most_common(1)
         joined = _GAP.sub(lambda gap: "" if gap.group() == usual else " ", run)  # noqa: B023 - used at once
-        yield match.start(), match.end(), joined
+        if joined.lower() not in string.ascii_lowercase:
+            yield match.start(), match.end(), joined
 
 
 def substituted(text: str, knows: Knows) -> Iterator[Found]:

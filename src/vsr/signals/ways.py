@@ -48,8 +48,15 @@ class Shape:
         self._knows = knows
         self._bytes = text.encode("ascii", "replace")
 
+    def classes(self, table: bytes) -> bytes:
+        return self._bytes.translate(table)
+
     def has(self, table: bytes, run: bytes) -> bool:
-        return run in self._bytes.translate(table)
+        return run in self.classes(table)
+
+    @cached_property
+    def lower(self) -> str:
+        return self.text.lower()
 
     @cached_property
     def begins_odd(self) -> bool:
@@ -69,8 +76,8 @@ def _table(classes: dict[str, str]) -> bytes:
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CODE = _table({"c": _LETTERS + "0123456789+/_-"})
-_HEX = _table({"h": "0123456789abcdefABCDEF", " ": " "})
-_SINGLES = _table({"a": _LETTERS, " ": " .-_*|/,+~"})
+_HEX = _table({"h": "0123456789abcdefABCDEF", " ": " :,"})
+_SINGLES = _table({"a": _LETTERS, " ": " .-_*|/,+~\r\n"})
 _LEET = _table({"a": _LETTERS, "0": "0134578@$"})
 
 _MIRRORED = (
@@ -91,8 +98,8 @@ _ROTATED = ("gvba", "vat ", " gur ", " naq ", " nyy ", " lbh", " bs ", " gb ", "
 """Common words and endings, turned. Mirrored endings are beginnings."""
 _TEMPLATE_TAGS = (
     "<|",
-    "<start_of_turn>",
-    "<<SYS>>",
+    "_of_turn>",
+    "sys>>",
     "system>",
     "user>",
     "assistant>",
@@ -111,6 +118,19 @@ _MIXED = re.compile("[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 _TAG = re.compile("[\U000e0020-\U000e007e]")
 
 
+def _hexadecimal(shape: Shape) -> bool:
+    """Twelve pairs, each beside the next or one character apart: not a list of numbers."""
+    pairs = shape.classes(_HEX).replace(b"  ", b"x").replace(b"hh", b"p").replace(b" ", b"")
+    return b"p" * 12 in pairs
+
+
+def _spaced(shape: Shape) -> bool:
+    letters = shape.classes(_SINGLES)
+    for _ in range(3):  # gaps of up to eight become one
+        letters = letters.replace(b"  ", b" ")
+    return b"a a a a a" in letters
+
+
 def _escapes(shape: Shape) -> bool:
     text = shape.text
     # a single character is found ten times as fast as two
@@ -119,17 +139,17 @@ def _escapes(shape: Shape) -> bool:
 
 
 def _rotated(shape: Shape) -> bool:
-    return shape.begins_odd or any(sign in shape.text for sign in _ROTATED)
+    return shape.begins_odd or any(sign in shape.lower for sign in _ROTATED)
 
 
 def _mirrored(shape: Shape) -> bool:
-    return shape.begins_odd or any(sign in shape.text for sign in _MIRRORED)
+    return shape.begins_odd or any(sign in shape.lower for sign in _MIRRORED)
 
 
 def _marked(shape: Shape) -> bool:
     text = shape.text
-    tags = "<" in text and any(sign in text for sign in _TEMPLATE_TAGS)
-    return tags or "[INST]" in text or "##" in text
+    tags = "<" in text and any(sign in shape.lower for sign in _TEMPLATE_TAGS)
+    return tags or "inst]" in shape.lower or "##" in text
 
 
 def _mixed(shape: Shape) -> bool:
@@ -145,10 +165,10 @@ def _alone(find: Callable[[str], Iterator[Found]]) -> Callable[[str, Knows], Ite
 
 WAYS = (
     Way("base64", lambda shape: shape.has(_CODE, b"c" * 24), _alone(from_base64)),
-    Way("hex", lambda shape: shape.has(_HEX, b"h" * 24) or shape.has(_HEX, b"hh " * 8), _alone(from_hex)),
+    Way("hex", _hexadecimal, _alone(from_hex)),
     Way("escapes", _escapes, _alone(escaped)),
     Way(MARKUP, _marked, _alone(unmarked), words=True),
-    Way("spacing", lambda shape: shape.has(_SINGLES, b"a a a a a"), _alone(lettered), words=True),
+    Way("spacing", _spaced, _alone(lettered), words=True),
     Way("leetspeak", lambda shape: shape.has(_LEET, b"a0a"), substituted, words=True),
     Way("rot13", _rotated, rotated),
     Way("mirrored", _mirrored, mirrored),
