@@ -59,7 +59,13 @@ def test_a_forced_tool_is_required(choice: object, meaning: str) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "reserve"),
-    [({}, 0), ({"max_tokens": 5}, 5), ({"max_tokens": True}, 0), ({"max_completion_tokens": 7}, 7)],
+    [
+        ({}, 0),
+        ({"max_tokens": 5}, 5),
+        ({"max_tokens": True}, 0),
+        ({"max_completion_tokens": 7}, 7),
+        ({"max_tokens": 10**400}, 2**53),  # no float holds it, and signals are floats
+    ],
 )
 def test_tokens_for_the_answer_are_reserved(fields: dict[str, Any], reserve: int) -> None:
     assert conversation(USER, **fields).output_reserve == reserve

@@ -54,6 +54,7 @@ def test_an_address_in_latin_letters_is_left_as_it_is() -> None:
         (r"Clearwater Lane & 128,000 & 950 \\\hline Driftwood Drive & 176,000", []),
         ("12 High Street\tLeeds\t0113", ["12 High Street"]),
         (r"7 Mill Lane & 310 \\\hline 9 Mill Lane & 290", ["7 Mill Lane", "hline 9 Mill Lane"]),
+        (r"123 Main St\nSpringfield, IL", [r"123 Main St\nSpringfield, IL"]),
         ("the corner of 5th & Main", ["the corner of 5th & Main"]),
     ],
 )

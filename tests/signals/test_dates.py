@@ -42,6 +42,13 @@ def test_a_day_of_a_year_is_found_whole(date: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "last"), [("2024/5/21", "2024/5/25"), ("21.05.2024", "23.05.2024"), ("5/21/2024", "5/25/2024")]
+)
+def test_both_days_of_a_range_are_found(first: str, last: str) -> None:
+    assert dates(f"away {first}-{last}.") == [first, last]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "2023-02-29 or 2023-13-01 or 31.4.2023",
@@ -50,6 +57,7 @@ def test_a_day_of_a_year_is_found_whole(date: str) -> None:
         "1/2/20215 and 12021-05-06",
         "https://example.org/2021/05/06/post and log-2021-05-06.txt",
         "1920-1930-1940",
+        "2024/5/21-2024/5/25/7, 1.2.3-4.5.2021",
         "may 32, 2021",
     ],
 )

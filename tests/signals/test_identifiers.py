@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from vsr.content import Content
 from vsr.facts import Entity, Leaf, Passage
 from vsr.signals.identifiers import find_identifiers, merge_entities
+from vsr.signals.text import fold
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -23,6 +26,10 @@ def found(text: str) -> list[tuple[str, str]]:
         ("from o'brien@mail.example", "EMAIL_ADDRESS", "o'brien@mail.example"),
         ("from josé.díaz@correo.example", "EMAIL_ADDRESS", "josé.díaz@correo.example"),
         ("to ann@会社.jp。", "EMAIL_ADDRESS", "ann@会社.jp"),
+        ("邮箱：zhang@163.com（工作）", "EMAIL_ADDRESS", "zhang@163.com"),
+        ("ann@mail.example（工作）", "EMAIL_ADDRESS", "ann@mail.example"),
+        ("john@x.com(work)", "EMAIL_ADDRESS", "john@x.com"),
+        ("zhang@163.com-张三", "EMAIL_ADDRESS", "zhang@163.com"),
         ('to "ann lee"@mail.example', "EMAIL_ADDRESS", '"ann lee"@mail.example'),
         ("to ann@[192.0.2.7].", "EMAIL_ADDRESS", "ann@[192.0.2.7]"),
         ("to ann@[IPv6:2001:db8::7]", "EMAIL_ADDRESS", "ann@[IPv6:2001:db8::7]"),
@@ -57,6 +64,11 @@ def found(text: str) -> list[tuple[str, str]]:
         ("ring +44 (0)20 7946 0958 today", "PHONE_NUMBER", "+44 (0)20 7946 0958"),
         ("我的手机13812345678，打给我", "PHONE_NUMBER", "13812345678"),
         ("手机 138-1234-5678", "PHONE_NUMBER", "138-1234-5678"),
+        ("+86 13812345678", "PHONE_NUMBER", "+86 13812345678"),
+        ("手机：+86 138-1234-5678。", "PHONE_NUMBER", "+86 138-1234-5678"),
+        ("手机（+86）138 1234 5678", "PHONE_NUMBER", "（+86）138 1234 5678"),
+        ("(+86) 138 1234 5678", "PHONE_NUMBER", "(+86) 138 1234 5678"),
+        ("ring 0086 13812345678 today", "PHONE_NUMBER", "0086 13812345678"),
         ("座机（010）62345678", "PHONE_NUMBER", "（010）62345678"),
         ("fax: 2128675309", "PHONE_NUMBER", "2128675309"),
         ("key sk-proj-aB3dE5gH7jK9mN1pQ3rS5 leaked", "PASSWORD", "sk-proj-aB3dE5gH7jK9mN1pQ3rS5"),
@@ -90,11 +102,14 @@ def test_an_identifier_is_found_with_its_exact_span(text: str, kind: str, value:
         "std::vector<a::b> x[1::2] 12:34:56 00:1A:2B:3C:4D:5E",
         "127.0.0.1 and ::1 and 0.0.0.0 and 255.255.255.0",
         "clone git@github.com:org/repo, use @decorator and x @ y.T and A@B.inv()",
+        "A@B.dot(C) + A@B.sum(axis=0) - q@k.to(device), x@w.com()",
         "sk-xxxxxxxxxxxxxxxxxxxx1111",
         "serial 9992739871300004",  # a right check digit, and no issuer has this prefix
         "order 0099-123456, lot +9991234567",  # no country's telephone numbers
         "x = 5+12345678901 - 2*9876543210",
         "ISBN 978-3-16-148410-0",
+        "0,0212345678",  # a fraction
+        "7 536 22 8726 and 536 22 8726 7",  # groups of a longer number
         "",
     ],
 )
@@ -104,6 +119,25 @@ def test_what_only_looks_like_an_identifier_is_left_alone(text: str) -> None:
 
 def test_every_number_of_a_list_is_found() -> None:
     assert len(found("13812345678,13912345678 15812345678\n4111111111111111 5555555555554444")) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("John,42,536-22-8726,NY", ["536-22-8726"]),
+        ("536-22-8726,219-09-9998", ["536-22-8726", "219-09-9998"]),
+        ("7 536-22-8726 219-09-9998", ["536-22-8726", "219-09-9998"]),
+        ("42,415-555-2671", ["415-555-2671"]),
+        ("415-555-2671,415-555-2672", ["415-555-2671", "415-555-2672"]),
+        ("电话010-62345678，010-62345679", ["010-62345678", "010-62345679"]),
+        ("01062345678,01062345679", ["01062345678", "01062345679"]),
+        ("10.1.0.5,10.1.0.6，10.1.0.7", ["10.1.0.5", "10.1.0.6", "10.1.0.7"]),
+        ("1,4111 1111 1111 1111\n2,4012-8888-8888-1881", ["4111 1111 1111 1111", "4012-8888-8888-1881"]),
+        ("7 4012-8888-8888-1881", ["4012-8888-8888-1881"]),
+    ],
+)
+def test_commas_part_identifiers(text: str, values: list[str]) -> None:
+    assert [value for _, value in found(text)] == values
 
 
 def test_the_surer_of_two_recognisers_has_the_characters() -> None:
@@ -121,6 +155,24 @@ def test_an_identifier_deep_in_a_long_text_is_found() -> None:
 @pytest.mark.timeout(10)  # a quadratic expression would take minutes here
 def test_repetitive_text_does_not_blow_up(unit: str) -> None:
     assert find_identifiers(unit * 100_000) == []
+
+
+def test_a_hidden_character_weighs_no_more_than_the_text() -> None:
+    text = "x" * 100_000 + "\u200b"
+    tracemalloc.start()
+    fold(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * len(text)
+
+
+@given(st.text(alphabet="a１\u200b\u00ad", max_size=30))
+def test_a_folded_span_is_where_its_characters_stood(text: str) -> None:
+    kept = [index for index, character in enumerate(text) if character not in "\u200b\u00ad"]
+    folded = fold(text)
+    assert len(folded.text) == len(kept)
+    for start, index in enumerate(kept):
+        assert folded.span(start, len(kept)) == (index, kept[-1] + 1)
 
 
 @given(st.text(alphabet="0123456789 -+().:@aGBx/１３＋\u200b—", max_size=60))
@@ -166,6 +218,14 @@ def test_spans_of_one_type_become_their_union() -> None:
 def test_a_pattern_says_where_an_exact_form_ends() -> None:
     longer = Entity("CREDIT_CARD", 0, 23, 42, 0.99)
     assert merge_entities([PASSAGE], [longer], [CARD]) == (CARD,)
+
+
+def test_a_second_identifier_in_one_span_of_the_encoder_is_kept() -> None:
+    text = "4111111111111111, 6222749113461027740 or 123"  # not every issuer keeps to the check digit
+    passage = Passage("user", Content(text), (Leaf(0, len(text), ("messages", 0, "content")),))
+    first = Entity("CREDIT_CARD", 0, 0, 16, 0.99, "pattern")
+    both = Entity("CREDIT_CARD", 0, 0, 37, 0.8)
+    assert merge_entities([passage], [both], [first]) == (first, Entity("CREDIT_CARD", 0, 18, 37, 0.8))
 
 
 def test_an_encoder_span_that_contradicts_its_form_is_not_served() -> None:

@@ -145,6 +145,13 @@ def test_a_large_fuzzy_threshold_is_a_similarity_as_the_reference_configuration_
     assert not matched(policy, "a socket for serenity")
 
 
+def test_a_character_may_be_left_out_or_put_in_where_no_spaces_part_words() -> None:
+    policy = rules(keywords("{name: k, method: fuzzy, fuzzy_threshold: 82, keywords: [机器学习算法]}"))
+    for text in ("讲讲机器学算法吧", "讲讲机器学习法吧", "讲讲机学习算法吧", "讲讲机器学习的算法吧"):
+        assert matched(policy, text), text
+    assert not matched(policy, "讲讲机器学法吧")
+
+
 @pytest.mark.parametrize(
     ("length", "threshold", "edits"), [(3, 2, 0), (4, 2, 1), (5, 2, 1), (8, 2, 2), (15, 82, 2), (8, 100, 0)]
 )
@@ -182,6 +189,12 @@ def test_bm25_does_not_find_a_phrase_by_a_function_word_alone() -> None:
     policy = rules(keywords(f"{{name: k, method: bm25, bm25_threshold: 0.08, keywords: {phrases}}}"))
     assert not matched(policy, "do all of it on site, but not too fast")
     assert matched(policy, "nothing of this may reach the cloud")
+
+
+def test_bm25_finds_a_keyword_of_function_words_as_a_phrase() -> None:
+    policy = rules(keywords("{name: k, method: bm25, keywords: [who are you, weather]}"))
+    assert matched(policy, "Hello! Who are you?")
+    assert not matched(policy, "you are free to say who wins")
 
 
 def test_a_rule_with_expressions_reads_the_text_as_it_is_written() -> None:

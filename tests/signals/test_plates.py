@@ -45,3 +45,8 @@ def test_a_plate_is_found_whole(plate: str) -> None:
 )
 def test_what_breaks_a_rule_is_no_plate(text: str) -> None:
     assert plates(text) == []
+
+
+@pytest.mark.timeout(10)  # a cubic expression would take years here
+def test_a_long_run_of_digits_behind_an_office_does_not_blow_up() -> None:
+    assert plates("京A" + "1" * 100_000 + "x") == []

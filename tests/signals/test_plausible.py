@@ -13,6 +13,7 @@ from vsr.signals.plausible import is_plausible
         ("CREDIT_CARD", "4111 1111 1111 1111"),
         ("CREDIT_CARD", "４１１１１１１１１１１１１１１１"),
         ("CREDIT_CARD", "6222749113461027740"),  # UnionPay: not every issuer keeps to Luhn's check
+        ("CREDIT_CARD", "4242"),  # the last digits of one
         ("CREDIT_CARD", "**** **** **** 4242"),  # written in another way: the head's word counts
         ("US_SSN", "219-09-9998"),
         ("US_SSN", "9998"),
@@ -39,6 +40,7 @@ def test_a_value_that_keeps_to_its_form_stays(kind: str, value: str) -> None:
     [
         ("CREDIT_CARD", "4111 1111 1111 1112"),
         ("CREDIT_CARD", "1234567890"),
+        ("CREDIT_CARD", "123"),
         ("US_SSN", "000-12-3456"),
         ("US_SSN", "219-09-99980"),
         ("IBAN_CODE", "NO93 8601 1117 948"),
@@ -66,6 +68,8 @@ def test_digits_cut_out_of_a_number_that_is_none_are_no_part_of_one() -> None:
     assert not is_plausible("US_SSN", "ssn 449-80-0000", 4, 7)
     assert not is_plausible("US_SSN", "ssn 449-80-0000", 8, 10)
     assert is_plausible("US_SSN", "ends in 9998.", 8, 12)
+    assert not is_plausible("CREDIT_CARD", "card 4111 1111 1111 1112", 20, 24)
+    assert is_plausible("CREDIT_CARD", "ending in 4242.", 10, 14)
 
 
 def test_a_part_of_something_longer_is_no_address() -> None:

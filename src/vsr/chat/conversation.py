@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _TOOL_ROLES = frozenset({"tool", "function"})
+_MOST_RESERVED = 2**53
+"""More than any model has, and as large a number as a float holds exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def _tool_choice(choice: object) -> Literal["", "none", "required"]:
 
 def _reserve(body: Mapping[str, Any]) -> int:
     values = (body.get("max_completion_tokens"), body.get("max_tokens"))
-    return next((value for value in values if type(value) is int and value > 0), 0)
+    reserve = next((value for value in values if type(value) is int and value > 0), 0)
+    return min(reserve, _MOST_RESERVED)
 
 
 def _length(value: object) -> int:

@@ -33,8 +33,8 @@ SHORTEST = 4
 LONGEST_NOTE = 20
 """Characters of a parenthesis that the head did not see the end of."""
 NOTE = re.compile(r"[^()（）；;。！？!?\n]*[)）]")
-COLUMN = re.compile(r"\t|\\|&\s*\d")
-"""What stands between the columns of a table, of LaTeX too."""
+COLUMN = re.compile(r"\t|\\(?![nr](?![a-z]))|&\s*\d")
+r"""What stands between the columns of a table, of LaTeX too. `\n` and `\r` are escaped line breaks."""
 CELL = re.compile(r"[^\s\\&|](?:[^\t\n\\&|]*[^\s\\&|])?")
 """Without the blanks around it."""
 LETTER, DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")

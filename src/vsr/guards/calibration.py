@@ -26,7 +26,7 @@ def _thresholds(policy: Policy) -> Iterator[tuple[str, str, float]]:
         yield "global.guards.jailbreak.system_threshold", "system", guard.system_threshold
     for recipe in (policy, *policy.recipes.values()):
         for rule in recipe.signals.jailbreaks:
-            if rule.threshold is not None and getattr(rule, "method", "classifier") == "classifier":
+            if rule.threshold is not None:
                 yield f"jailbreak signal '{rule.name}': threshold", "any", rule.threshold
 
 

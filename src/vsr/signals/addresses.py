@@ -13,8 +13,12 @@ _ACCENTED: Final = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 _AT: Final = re.compile(r"@(?=[^\W_]|\[)")
 _LOCAL: Final = re.compile(rf"[A-Za-z0-9._%+\-'{_ACCENTED}]{{1,64}}\Z")
 _QUOTED_LOCAL: Final = re.compile(r"\"(?=[^\"]*[A-Za-z0-9])[\w .!#$%&'*+/=?^`{|}~@\-]{1,62}\"\Z", re.ASCII)
+# A bracket right behind a name calls it (`A@B.inv()`), unless mail often ends so or no code stands in it.
 _MAIL_DOMAIN: Final = re.compile(
-    r"(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}(?:[a-z]{2,24}|xn--[a-z0-9\-]{2,59})(?![A-Za-z0-9_\-(@]|\.[A-Za-z])",
+    r"(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}"
+    r"(?:(?:com|edu|gov|info|net|org|cn|de|fr|jp|ru|uk)(?!\(\))"
+    r"|(?:[a-z]{2,24}|xn--[a-z0-9\-]{1,58}[a-z0-9])(?!\((?![^\x00-\x7f])))"
+    r"(?![A-Za-z0-9_@]|-[A-Za-z0-9]|\.[A-Za-z])",
     re.IGNORECASE,
 )
 _MAIL_HOST: Final = re.compile(
@@ -24,7 +28,7 @@ _MAIL_HOST: Final = re.compile(
 _LOGIN: Final = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|telnet)\b[^\n@]{0,40}\Z", re.IGNORECASE)
 
 _IPV4: Final = re.compile(
-    r"(?<![\w.])(?<!\d[,:])((?:\d{1,3}\.){3}\d{1,3})(?!\w|\.\d)(?:/(?:3[0-2]|[12]?\d)(?!\d))?", re.ASCII
+    r"(?<![\w.])(?<!\d:)((?:\d{1,3}\.){3}\d{1,3})(?!\w|\.\d)(?:/(?:3[0-2]|[12]?\d)(?!\d))?", re.ASCII
 )
 _IPV4_HINT: Final = re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d", re.ASCII)
 _IPV6_HINT: Final = re.compile(r"::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:")

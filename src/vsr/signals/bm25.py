@@ -1,7 +1,8 @@
 """Keyword rules by BM25: every keyword of a rule is a document, the routing text the query.
 
 Scores as usual (k1 = 1.2, b = 0.75) over the keywords of one rule; a term counts once however often it
-is asked. English endings are cut, Chinese and Japanese are read in pairs of characters.
+is asked. English endings are cut, Chinese and Japanese are read in pairs of characters. Function words are
+left out, but a keyword of nothing else is one term, the words in their order.
 """
 
 from __future__ import annotations
@@ -35,11 +36,20 @@ _STOP: Final = frozenset(
 class Bm25Keywords:
     def __init__(self, rules: Sequence[KeywordRule]) -> None:
         self._rules = [(rule, _weights(rule)) for rule in rules]
+        self._phrases = frozenset(
+            phrase
+            for rule in rules
+            if not rule.case_sensitive
+            for keyword in rule.keywords
+            for phrase in _phrase(_split(rule, keyword))
+        )
 
     def evaluate(self, asked: Asked) -> list[Signal]:
         if not self._rules:
             return []
-        folded = frozenset(terms(asked.distinct))
+        spoken = f" {' '.join(asked.words)} " if self._phrases else ""
+        phrases = [phrase for phrase in self._phrases if f" {phrase} " in spoken]
+        folded = frozenset((*terms(asked.distinct), *phrases))
         signals = []
         for rule, weights in self._rules:
             given = frozenset(_terms(asked.cased_words)) if rule.case_sensitive else folded
@@ -54,8 +64,10 @@ class Bm25Keywords:
 
 def _weights(rule: KeywordRule) -> dict[str, list[tuple[int, float]]]:
     """Term → (keyword, what the term adds to its score)."""
-    from_text = _terms if rule.case_sensitive else terms
-    documents = [Counter(from_text(_split(rule, keyword))) for keyword in rule.keywords]
+    keywords = [_split(rule, keyword) for keyword in rule.keywords]
+    documents = [
+        Counter(_terms(words) if rule.case_sensitive else terms(words) + _phrase(words)) for words in keywords
+    ]
     mean = sum(document.total() for document in documents) / max(1, len(documents))
     holding = Counter(term for document in documents for term in document)
     weights: dict[str, list[tuple[int, float]]] = {}
@@ -75,6 +87,11 @@ def _split(rule: KeywordRule, keyword: str) -> tuple[str, ...]:
 def terms(words: Iterable[str]) -> list[str]:
     """Index terms of folded words: no function words, no endings."""
     return [_stem(word) for word in _terms(words) if word not in _STOP]
+
+
+def _phrase(words: Sequence[str]) -> list[str]:
+    """The term of a keyword that has function words only; none for any other."""
+    return [" ".join(words)] if words and _STOP.issuperset(words) else []
 
 
 def _terms(words: Iterable[str]) -> list[str]:

@@ -32,6 +32,13 @@ _ISO: Final = re.compile(
 _NUMBERS: Final = re.compile(
     _BEFORE + rf"(?P<first>\d\d?)(?P<mark>[./\-])(?P<second>\d\d?)(?P=mark){_YEAR}" + _AFTER, re.ASCII
 )
+_RANGE: Final = re.compile(
+    _BEFORE
+    + r"(?P<first>\d{1,4}(?P<mark>[./])\d\d?(?P=mark)\d{1,4})"
+    + r"-(?P<last>\d{1,4}(?P=mark)\d\d?(?P=mark)\d{1,4})"
+    + _AFTER,
+    re.ASCII,
+)
 _MONTH: Final = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
@@ -67,6 +74,10 @@ def _within(text: str, begin: int, stop: int) -> Iterator[Span]:
         first, second = match["first"], match["second"]
         if _exists(match["year"], second, first) or _exists(match["year"], first, second):
             yield _span(match)
+    for match in _RANGE.finditer(text, begin, stop):
+        if all(any(_within(match[half], 0, len(match[half]))) for half in ("first", "last")):
+            for half in ("first", "last"):
+                yield "DATE_TIME", *match.span(half), 0.9
     for pattern in _NAMED:
         for match in pattern.finditer(text, begin, stop):
             if _exists(match["year"], str(_MONTHS.index(match["month"][:3].lower()) + 1), match["day"]):

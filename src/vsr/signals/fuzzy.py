@@ -94,23 +94,34 @@ def _candidates(words: Sequence[str], length: int) -> Sequence[str]:
 
 
 def _within(keyword: _Keyword, text: str, pieces: Sequence[str]) -> int:
-    """Scripts without spaces: windows of the text around each piece."""
+    """Scripts without spaces: the text before and behind each piece, wherever the keyword begins and ends."""
     best = keyword.edits + 1
-    length = len(keyword.text)
     for piece in pieces:
         offset = keyword.text.index(piece)
+        before, behind = keyword.text[:offset][::-1], keyword.text[offset + len(piece) :]
         at = text.find(piece)
         while at >= 0 and best:
-            window = text[max(0, at - offset) : at - offset + length]
-            best = min(best, edit_distance(keyword.text, window, best))
+            end = at + len(piece)
+            distance = _reach(before, text[max(0, at - offset - keyword.edits) : at][::-1], best)
+            if distance < best:
+                distance += _reach(behind, text[end : end + len(behind) + keyword.edits], best - distance)
+            best = min(best, distance)
             at = text.find(piece, at + 1)
     return best
 
 
+def _reach(left: str, right: str, limit: int) -> int:
+    """The least distance from `left` to a beginning of `right`, or `limit` once it cannot be less."""
+    return 0 if right.startswith(left) else min(limit, *_distances(left, right, limit))
+
+
 def edit_distance(left: str, right: str, limit: int) -> int:
     """Levenshtein's, or `limit` once it cannot be less."""
-    if left == right:
-        return 0
+    return 0 if left == right else min(limit, _distances(left, right, limit)[-1])
+
+
+def _distances(left: str, right: str, limit: int) -> list[int]:
+    """From `left` to every beginning of `right`; all at least `limit` once none can be less."""
     row = list(range(len(right) + 1))
     for index, character in enumerate(left, 1):
         above, row[0] = row[0], index
@@ -119,5 +130,5 @@ def edit_distance(left: str, right: str, limit: int) -> int:
             above = row[column]
             row[column] = min(cost, above + 1, row[column - 1] + 1)
         if min(row) >= limit:
-            return limit
-    return min(row[-1], limit)
+            break
+    return row

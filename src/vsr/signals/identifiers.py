@@ -25,7 +25,7 @@ from vsr.signals.numbers import (
 )
 from vsr.signals.phones import find_phones
 from vsr.signals.plates import find_plates
-from vsr.signals.plausible import EXACT, is_plausible
+from vsr.signals.plausible import EXACT, is_in_full, is_plausible
 from vsr.signals.text import fold, surroundings
 
 Recogniser = Callable[[str], Iterator[Span]]
@@ -83,7 +83,8 @@ def merge_entities(
 ) -> tuple[Entity, ...]:
     """Both sources as one list, in order of position.
 
-    Overlapping spans of one type become their union, or the pattern's where the form says where it ends.
+    Overlapping spans of one type become their union, or the pattern's where the form says where it ends; if
+    the rest of the encoder's span is another such identifier, written in full, that is kept too.
     A pattern was validated, so an encoder span of another type gives way to it: wholly if the greater part
     of it lies on patterns, else it keeps what is left beside them. An encoder span without a pattern must
     not contradict its type's form: a card number with a wrong check digit is none.
@@ -111,10 +112,11 @@ def _overlapping(span: Entity, patterns: Sequence[Entity]) -> list[Entity]:
 
 
 def _beside(span: Entity, patterns: Sequence[Entity], text: str) -> list[Entity]:
-    if any(pattern.type == span.type for pattern in patterns):
-        return [] if span.type in EXACT else [span]
+    same = any(pattern.type == span.type for pattern in patterns)
+    if same and span.type not in EXACT:
+        return [span]
     covered = sum(min(span.end, pattern.end) - max(span.start, pattern.start) for pattern in patterns)
-    if covered * 2 >= span.end - span.start:
+    if not same and covered * 2 >= span.end - span.start:
         return []
     pieces = []
     start = span.start
@@ -122,7 +124,10 @@ def _beside(span: Entity, patterns: Sequence[Entity], text: str) -> list[Entity]
         pieces.append(_trimmed(span, start, pattern.start, text))
         start = pattern.end
     pieces.append(_trimmed(span, start, span.end, text))
-    return [piece for piece in pieces if piece.start < piece.end]
+    pieces = [piece for piece in pieces if piece.start < piece.end]
+    if same:
+        return [piece for piece in pieces if is_in_full(piece.type, text, piece.start, piece.end)]
+    return pieces
 
 
 def _trimmed(span: Entity, start: int, end: int, text: str) -> Entity:

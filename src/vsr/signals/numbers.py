@@ -1,7 +1,8 @@
 """Numbers that carry a checksum or a fixed form: cards, resident identity numbers, SSN, IBAN.
 
 Each recogniser takes folded text and yields spans that its validator accepts. Expressions are
-bounded, so that time is linear in the text; a number that is part of a longer one is not looked at.
+bounded, so that time is linear in the text; a number that is part of a longer one is not looked at. A comma
+parts numbers of a list or a row; a blank may group the digits of one number, unless hyphens do.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ Span = tuple[str, int, int, float]
 """Entity type, start, end (characters), score."""
 
 _BEFORE: Final = r"(?<![A-Za-z0-9_])(?<![.+$])"
-_NOT_IN_A_LIST: Final = r"(?<!\d[ .,\-])"
 _AFTER: Final = r"(?![A-Za-z0-9_])(?!\.\d)"
 
 _CARD: Final = re.compile(
     _BEFORE
     + r"""(?:\d{13,19}
-        |(?<!\d[ .,\-])(?:
+        |(?<!\d-)(?:(?<!\d[ ])|(?=\d{4,6}-))(?:
             \d{4}(?P<s4>[ .\-])\d{4}(?P=s4)\d{4}(?P=s4)\d{3,4}(?:(?P=s4)\d{3})?(?!(?P=s4)\d{4}(?!\d))
             |\d{4}(?P<s6>[ \-])\d{6}(?P=s6)\d{4,5}
             |\d{6}[ \-]\d{13}
@@ -53,7 +53,8 @@ _ISSUERS: Final = re.compile(
 )
 
 _SSN: Final = re.compile(
-    _BEFORE + _NOT_IN_A_LIST + r"\d{3}([ \-])\d{2}\1\d{4}(?![ \-]?\d)" + _AFTER, re.ASCII
+    _BEFORE + r"(?<!\d-)(?:\d{3}-\d{2}-\d{4}(?!-\d)|(?<!\d[ ])\d{3}[ ]\d{2}[ ]\d{4}(?![ \-]\d))" + _AFTER,
+    re.ASCII,
 )
 _SSN_NAMED: Final = re.compile(
     r"(?:\bssn\b|social[ ]security)[^\d\n]{0,20}(?<!\d)(\d{9})(?!\d)", re.ASCII | re.IGNORECASE

@@ -14,7 +14,7 @@ import phonenumbers
 
 from vsr.signals.numbers import Span
 
-_BEFORE: Final = r"(?<![\w+/=.\-])(?<!\d[ ,])"
+_BEFORE: Final = r"(?<![\w+/=.\-])(?<!\d[ ])"
 _AFTER: Final = r"(?![\w])(?![.\-/]\d)"
 _EXTENSION: Final = r"(?:[ ]?(?:x|ext\.?|转|分机)[ ]?\d{1,6})?"
 
@@ -24,10 +24,12 @@ _INTERNATIONAL: Final = re.compile(
     re.ASCII,
 )
 _CHINESE_MOBILE: Final = re.compile(
-    r"(?<![\w+/=.\-])(?:86[ \-]?)?1[3-9]\d(?:\d{8}|([ \-])\d{4}\1\d{4})(?![\w])(?!\.\d)", re.ASCII
+    r"(?<![\w+/=.\-])(?:(?:\((?:\+|00)86\)|(?:\+|00)?86)[ \-]?)?"
+    r"1[3-9]\d(?:\d{8}|([ \-])\d{4}\1\d{4})(?![\w])(?!\.\d)",
+    re.ASCII,
 )
 _NORTH_AMERICAN: Final = re.compile(
-    r"(?<![\w+/=.\-])(?<!\d[ ,])(?:1[ .\-])?"
+    _BEFORE + r"(?:1[ .\-])?"
     r"(?:\([ ]?\d{3}[ ]?\)[ ]?\d{3}[ .\-]\d{4}|\d{3}-\d{3}-\d{4}|[2-9]\d\d([ .])[2-9]\d\d\1\d{4}(?![ ]\d))"
     + _EXTENSION
     + _AFTER,
@@ -36,7 +38,7 @@ _NORTH_AMERICAN: Final = re.compile(
 _TRUNK: Final = re.compile(
     _BEFORE
     + r"(?:(?:\(0\d{1,4}\)[ \-]?|0\d{1,4}[ \-/])\d{3,8}(?:[ \-]\d{2,5}){0,4}"
-    + r"|0(?:10|2\d|[3-9]\d\d)\d{7,8}|0\d(?:[ .\-]\d\d){4})"
+    + r"|(?<!\b0,)0(?:10|2\d|[3-9]\d\d)\d{7,8}|0\d(?:[ .\-]\d\d){4})"  # 0,0212345678 is a fraction
     + _AFTER,
     re.ASCII,
 )

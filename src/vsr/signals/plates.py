@@ -17,7 +17,7 @@ _LETTER: Final = "A-HJ-NP-Z"
 _GAP: Final = "[ ·•・\u2027.-]?"
 _PLATE: Final = re.compile(
     rf"""[{_PROVINCES}][{_LETTER}]{_GAP}(?:
-        (?=[0-9]*[{_LETTER}]?[0-9]*[{_LETTER}]?[0-9]*(?![A-Za-z0-9]))[{_LETTER}0-9]{{5}}(?![A-Za-z0-9])
+        (?=[{_LETTER}0-9]{{5}}(?![A-Za-z0-9]))[0-9]*[{_LETTER}]?[0-9]*[{_LETTER}]?[0-9]*(?![A-Za-z0-9])
         |(?:[DABCEFGHJK][{_LETTER}0-9][0-9]{{4}}|[0-9]{{5}}[DABCEFGHJK])(?![A-Za-z0-9])
         |[{_LETTER}0-9][0-9]{{3}}[警学挂港澳领试超]
     )""",

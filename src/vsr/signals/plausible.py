@@ -20,13 +20,23 @@ from vsr.signals.numbers import (
 )
 from vsr.signals.text import fold
 
-EXACT: Final = frozenset({"CREDIT_CARD", "EMAIL_ADDRESS", "IBAN_CODE", "IP_ADDRESS", "US_SSN"})
-"""Types whose form says where they begin and end, so that a pattern knows better than the head."""
+EXACT: Final[Mapping[str, re.Pattern[str]]] = {
+    "CREDIT_CARD": re.compile(r"\d(?:[ .\-]?\d){12,18}", re.ASCII),
+    "EMAIL_ADDRESS": re.compile(r"[^@]+@[^@]+"),
+    "IBAN_CODE": re.compile(r"[A-Z]{2}\d{2}.+", re.ASCII | re.IGNORECASE),
+    "IP_ADDRESS": re.compile(r".*[.:].*"),
+    "US_SSN": re.compile(r"\d(?:[ .\-]?\d){8}", re.ASCII),
+}
+"""Types whose form says where they begin and end, so that a pattern knows better than the head → how one
+looks that is written in full."""
 
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _IBAN: Final = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
 _RUN_BEFORE: Final = re.compile(r"(?:\d[.\-]?)*\Z", re.ASCII)
 _RUN_AFTER: Final = re.compile(r"(?:[.\-]?\d)*", re.ASCII)
+_GROUP_BEFORE: Final = re.compile(r"\d[ .\-]?\Z", re.ASCII)
+_GROUP_AFTER: Final = re.compile(r"[ .\-]?\d", re.ASCII)
+_LAST_DIGITS: Final = 4
 _AROUND: Final = 24
 """Characters beside a span that may belong to it."""
 _SPELT: Final = re.compile(r"\b(?:at|dot)\b|艾特|点", re.IGNORECASE)
@@ -47,9 +57,19 @@ def is_plausible(kind: str, text: str, start: int, end: int) -> bool:
     return check(fold(text[start:end]).text, before, after)
 
 
-def _card(value: str, _: str, __: str) -> bool:
+def is_in_full(kind: str, text: str, start: int, end: int) -> bool:
+    """`text[start:end]` is an entity of this exact type: no part of one, and no words about one."""
+    value = fold(text[start:end]).text
+    return EXACT[kind].fullmatch(value) is not None and is_plausible(kind, text, start, end)
+
+
+def _card(value: str, before: str, after: str) -> bool:
+    """Four digits may be the last of one, but not if they are cut out of a longer number."""
     digits = bare(value)
-    return is_card_number(digits) if _DIGITS.fullmatch(digits) else True
+    if not _DIGITS.fullmatch(digits) or is_card_number(digits):
+        return True
+    alone = not _GROUP_BEFORE.search(before) and not _GROUP_AFTER.match(after)
+    return alone and len(digits) == _LAST_DIGITS
 
 
 def _social_security_number(value: str, before: str, after: str) -> bool:

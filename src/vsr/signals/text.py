@@ -7,7 +7,9 @@ zero-width characters, which hide a number from a pattern and not from a reader,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,32 +28,35 @@ _FOLDED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`text[i]` stands at `positions[i]` of the original; None when nothing was left out."""
+    """left_out: for each character that was left out, how many of `text` stand before it. A position for each
+    that stays would weigh far more than a long text that hides one."""
 
     text: str
-    positions: tuple[int, ...] | None
+    left_out: Sequence[int] = ()
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original that `text[start:end]` was made from (end > start)."""
-        if self.positions is None:
-            return start, end
-        return self.positions[start], self.positions[end - 1] + 1
+        return self._position(start), self._position(end - 1) + 1
+
+    def _position(self, index: int) -> int:
+        return index + bisect_right(self.left_out, index)
 
 
 def fold(text: str) -> Folded:
     if text.isascii():
-        return Folded(text, None)
+        return Folded(text)
     characters = set(text)
     # A few `replace` over a long text are ten times as fast as `translate`.
     for character in characters & _FOLDED.keys():
         text = text.replace(character, _FOLDED[character])
     hidden = characters & _INVISIBLE
     if not hidden:
-        return Folded(text, None)
-    positions = tuple(index for index, character in enumerate(text) if character not in hidden)
+        return Folded(text)
+    places = re.finditer("[" + "".join(hidden) + "]", text)
+    left_out = array("L", (place.start() - count for count, place in enumerate(places)))
     for character in hidden:
         text = text.replace(character, "")
-    return Folded(text, positions)
+    return Folded(text, left_out)
 
 
 def surroundings(pattern: re.Pattern[str], text: str, around: int) -> Iterator[tuple[int, int]]:
