@@ -9,6 +9,7 @@ import pytest
 from tests.selection.pool import asking, model, observed, pool, taught
 from vsr.config.policy import Automix, Elo, Hybrid, LatencyAware, MultiFactor, RouterDC, Thompson
 from vsr.selection.automix import automix
+from vsr.selection.backends import order_backends
 from vsr.selection.choice import Candidate, Scores, Unselectable
 from vsr.selection.elo import elo
 from vsr.selection.feedback import Outcome
@@ -61,11 +62,15 @@ def test_latency_aware_takes_the_fastest_by_both_percentiles() -> None:
     assert best(BOTH, latency_aware(by_tail, BOTH, asking(), state)) == "large"
 
 
-def test_a_model_that_was_never_measured_is_tried() -> None:
-    state = observed(small=Observed(ttft=(0.1,)))
-    candidates = pool(LARGE, SMALL)
-    scores = latency_aware(LatencyAware(ttft_percentile=50), candidates, asking(), state)
-    assert scores[0] == scores[1]
+@pytest.mark.parametrize("candidates", [BOTH, pool(LARGE, SMALL)])
+def test_a_model_that_was_never_measured_is_tried_by_one_request(candidates: list[Candidate]) -> None:
+    settings, measured = LatencyAware(ttft_percentile=50), Observed(ttft=(0.1,))
+    new, tried = observed(small=measured), observed(small=measured, large=Observed(tried=True))
+    assert best(candidates, latency_aware(settings, candidates, asking(), new)) == "large"
+    assert best(candidates, latency_aware(settings, candidates, asking(), tried)) == "small"
+
+
+def test_without_any_latency_there_is_nothing_to_choose_by() -> None:
     with pytest.raises(Unselectable, match="no latency"):
         latency_aware(LatencyAware(ttft_percentile=50), BOTH, asking(), NOTHING_KNOWN)
 
@@ -173,6 +178,33 @@ def test_thompson_keeps_trying_what_was_rarely_tried() -> None:
     assert 0 < few["large"] < 100
 
 
+@pytest.mark.parametrize("algorithm", ["thompson", "automix"])
+def test_outcomes_without_a_decision_count_where_the_decision_has_none(algorithm: str) -> None:
+    bad = [Outcome("large", 0.0) for _ in range(60)]
+    in_general = taught(*bad, *(Outcome("small", 1.0) for _ in range(60)))
+    for state in (in_general, taught(*bad, *(replace(one, decision="another") for one in bad))):
+        question = asking(decision="d", seed=1)
+        if algorithm == "thompson":
+            scores = thompson(Thompson(), BOTH, question, state)
+        else:
+            scores = automix(Automix(max_escalations=0, cost_aware=False), BOTH, question, state)
+        assert best(BOTH, scores) == "small"
+
+
+def test_a_draw_says_nothing_about_the_back_end_of_the_same_seed() -> None:
+    servers = tuple(replace(SMALL.backends[0], name=name) for name in ("x", "y"))
+    doubled = replace(SMALL, backends=servers)
+    pairs = Counter(
+        (
+            best(BOTH, thompson(Thompson(), BOTH, asking(seed=seed), NOTHING_KNOWN)),
+            order_backends(doubled, seed)[0],
+        )
+        for seed in range(400)
+    )
+    assert len(pairs) == 4
+    assert min(pairs.values()) > 60
+
+
 def test_the_same_seed_draws_the_same() -> None:
     assert thompson(Thompson(), BOTH, asking(seed=7), NOTHING_KNOWN) == thompson(
         Thompson(), BOTH, asking(seed=7), NOTHING_KNOWN
@@ -187,6 +219,14 @@ def test_hybrid_leaves_out_what_has_nothing_to_say() -> None:
     assert best(BOTH, rated) == "large"
     with pytest.raises(Unselectable, match="neither"):
         hybrid(Hybrid(), pool(model("a"), model("b")), asking(), NOTHING_KNOWN)
+
+
+def test_hybrid_ranks_descriptions_among_the_models_that_have_one() -> None:
+    described = [model(name, description=name) for name in ("near", "far")]
+    candidates = pool(*described, model("nameless"))
+    vectors = {"near": np.array([1, 0], np.float32), "far": np.array([0, 1], np.float32)}
+    state = State(knowledge=Knowledge(descriptions=vectors))
+    assert hybrid(Hybrid(cost=0.0), candidates, asking(1.0, 0.0), state) == [1.0, 0.0, 0.0]
 
 
 def test_hybrid_gives_no_bonus_for_a_low_price_beyond_the_quality_gap() -> None:

@@ -125,6 +125,26 @@ def test_protection_ends_with_idleness_and_begins_with_a_turn(pin: Pin, model_na
     )
 
 
+@pytest.mark.parametrize("pin", [Pin("dear", turns=3), Pin("dear", turns=0)])
+def test_a_session_leaves_a_model_that_is_ruled_out(pin: Pin) -> None:
+    learning = Learning(protection=Protection(enabled=True, switch_margin=5.0))
+    models = (SMALL, LARGE, model("dear", 1.0, 100.0))
+    settings = MultiFactor(quality=1, latency=0, cost=0, load=0, max_cost=50)
+    given, refs = policy(*models, learning=learning), decision(*models).models
+    state = replace(NOTHING_KNOWN, pin=pin)
+    choice = choose(refs, Choosing(settings), asking(tokens=1000), given, state)
+    assert (choice.model, choice.scores) == ("large", {"small": 0.0, "large": 1.0})
+
+
+def test_a_model_that_is_ruled_out_does_not_stretch_the_range_of_a_gain() -> None:
+    learning = Learning(protection=Protection(enabled=True, switch_margin=0.9, stability_weight=0.0))
+    models = (SMALL, LARGE, model("dear", 1.0, 100.0))
+    settings = MultiFactor(quality=1, latency=0, cost=0, load=0, max_cost=50)
+    given, refs = policy(*models, learning=learning), decision(*models).models
+    state = replace(NOTHING_KNOWN, pin=Pin("small", turns=3))
+    assert choose(refs, Choosing(settings), asking(tokens=1000), given, state).model == "large"
+
+
 def test_choosing_is_pure() -> None:
     state = State(pin=Pin("small", tool_loop=True))
     first = choose(REFS, BY_QUALITY, asking(), POLICY, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +31,7 @@ from vsr.selection.learned.artifact import (
 from vsr.selection.learned.choose import by_difficulty, learned
 from vsr.selection.learned.predict import difficulty, feature_row, qualities, qualities_of_many
 from vsr.selection.state import NOTHING_KNOWN, Knowledge, State
-from vsr.selection.surface import NAMES, features
+from vsr.selection.surface import NAMES, READ, features
 
 SMALL, LARGE = model("small", 0.6, 1.0), model("large", 0.9, 10.0)
 EYE = np.eye(2, dtype=np.float32)
@@ -104,6 +105,13 @@ def test_the_hardest_share_of_questions_goes_to_the_strong_model(
     assert 1 not in names
 
 
+def test_the_best_model_takes_all_questions_where_it_is_no_dearer(tmp_path: Path) -> None:
+    settings, known = Difficulty(str(made(tmp_path, "difficulty")), 0.4), state(tmp_path)
+    for price in (1.0, 0.5):
+        small, large = by_difficulty(settings, pool(SMALL, model("large", 0.9, price)), EASY, known)
+        assert large > small
+
+
 def test_difficulty_says_where_a_question_stands_among_those_of_training(tmp_path: Path) -> None:
     artifact = load_artifact(made(tmp_path, "difficulty"))
     assert difficulty(artifact, np.array([0, -1], np.float32)) == 0.0
@@ -175,6 +183,12 @@ async def test_what_decisions_choose_by_is_loaded_when_a_configuration_goes_live
     assert list(knowledge.descriptions) == ["code"]
 
 
+async def test_a_description_in_which_nothing_can_be_read_is_none() -> None:
+    silent = model("small", description="\u200b")
+    given = policy(silent, decisions=(decision(silent, choosing=Choosing(RouterDC())),))
+    assert not (await learn_about(given, cast(Encoder, ScriptedEncoder()))).descriptions
+
+
 @pytest.mark.parametrize(
     ("kind", "bundle", "named", "expected"),
     [
@@ -201,6 +215,21 @@ def test_surface_features_read_the_stem_of_a_question() -> None:
     assert (found["exception"], found["task"], found["gap"], found["formula"]) == (1.0, 1.0, 0.0, 0.0)
     longest = np.expm1([found["log_longest_sentence"], found["log_longest_word"], found["log_sentences"]])
     assert longest.tolist() == pytest.approx([4, 9, 2])  # "Which is NOT right", "Calculate"
+
+
+def test_the_stem_ends_at_the_first_break_before_the_options() -> None:
+    for options in ("\n\nA. x", "\n \n\t(A) x", "\nA)\n\nA. x"):
+        assert features("Which one is it" + options) == features("Which one is it")
+    assert features("Which one is it\nAs. x") != features("Which one is it")
+
+
+def test_a_long_gap_is_read_once() -> None:
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        features("a" + "\n" * READ)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.02  # 0.08 where each line break is a place to begin
 
 
 @pytest.mark.parametrize("text", ["", " ", "。", "1" * 100_000])

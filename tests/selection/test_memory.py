@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,11 @@ from tests.selection.test_sessions import Clock, talk
 from vsr.config.policy import Learning
 from vsr.errors import ConfigError
 from vsr.route import Route
-from vsr.selection.feedback import MAX_ENTRIES, Feedback, Outcome
-from vsr.selection.feedback_file import FeedbackFile
-from vsr.selection.memory import EVENTS, Memory, Turn
-from vsr.selection.observations import HORIZON, KEPT, Recorder, percentile
+from vsr.selection import feedback_file
+from vsr.selection.feedback import EVENTS, MAX_ENTRIES, Feedback, Outcome
+from vsr.selection.feedback_file import FOLLOW_SECONDS, FeedbackFile
+from vsr.selection.memory import Memory, Turn
+from vsr.selection.observations import HORIZON, KEPT, TRIED, Recorder, percentile
 from vsr.selection.state import Knowledge
 
 POLICY = policy(model("a"), model("b"))
@@ -69,6 +73,18 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
     assert recorder.snapshot().of("a").in_flight == 1
 
 
+def test_a_model_counts_as_tried_while_a_request_runs_and_a_while_after_it() -> None:
+    clock = Clock()
+    recorder = Recorder(clock=clock)
+    recorder.started("a")
+    seen = [recorder.snapshot().of("a").tried]
+    recorder.ended("a")
+    for seconds in (0, TRIED):
+        clock.now += seconds
+        seen.append(recorder.snapshot().of("a").tried)
+    assert seen == [True, True, False]
+
+
 def test_a_turn_counts_as_load_until_it_ends() -> None:
     memory = Memory()
     one = turn(memory, talk("hello"))
@@ -120,12 +136,12 @@ def test_experience_has_a_bound() -> None:
 
 
 def test_an_event_is_remembered_for_a_while() -> None:
-    memory = Memory()
-    assert memory.is_new("e")
-    assert not memory.is_new("e")
+    memory, outcome = Memory(), Outcome("a", 1.0)
+    assert memory.learn(outcome, "e")
+    assert not memory.learn(outcome, "e")
     for number in range(EVENTS):
-        memory.is_new(str(number))
-    assert memory.is_new("e")
+        memory.learn(outcome, str(number))
+    assert memory.learn(outcome, "e")
 
 
 def test_a_draw_between_equals_moves_nothing() -> None:
@@ -149,6 +165,94 @@ def test_outcomes_reach_every_worker_and_the_next_start(tmp_path: Path) -> None:
     assert ours.experience == theirs.experience == later.experience
     for file in (here, there, again):
         file.close()
+
+
+def test_an_event_counts_once_at_every_worker_and_after_a_restart(tmp_path: Path) -> None:
+    path, clock, outcome = tmp_path / "outcomes.jsonl", Clock(), Outcome("a", 1.0)
+    here, there = FeedbackFile(path, Feedback(), clock), FeedbackFile(path, Feedback(), clock)
+    assert here.add(outcome, "e")
+    assert not there.add(outcome, "e")
+    assert not FeedbackFile(path, Feedback(), clock).add(outcome, "e")
+    assert there.add(outcome, "f")
+
+
+def test_an_outcome_that_cannot_be_written_is_none_and_may_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, feedback, outcome = tmp_path / "outcomes.jsonl", Feedback(), Outcome("a", 1.0)
+    file = FeedbackFile(path, feedback, Clock())
+    file.add(outcome, "first")
+    before, write = path.read_bytes(), os.write
+
+    def full(number: int, data: bytes) -> int:
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, "no space left")
+        return write(number, data[:20])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="no space left"):
+            file.add(outcome, "second")
+    assert path.read_bytes() == before
+    assert file.add(outcome, "second")
+    assert feedback.outcomes == 2
+
+
+def test_a_line_is_written_whole_however_little_is_taken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feedback, write = Feedback(), os.write
+    file = FeedbackFile(tmp_path / "outcomes.jsonl", feedback, Clock())
+    monkeypatch.setattr(os, "write", lambda number, data: write(number, data[:7]))
+    file.add(Outcome("a", 1.0))
+    assert feedback.outcomes == 1
+
+
+def test_an_outcome_does_not_join_a_line_that_another_worker_did_not_end(tmp_path: Path) -> None:
+    path, feedback = tmp_path / "outcomes.jsonl", Feedback()
+    path.write_text('{"version":1,"mod')
+    FeedbackFile(path, feedback, Clock()).add(Outcome("a", 1.0))
+    assert feedback.outcomes == 1
+
+
+def test_workers_go_on_with_a_file_that_another_one_cut_and_learn_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock, outcome = tmp_path / "outcomes.jsonl", Clock(), Outcome("a", 1.0)
+    ours, theirs = Feedback(), Feedback()
+    here = FeedbackFile(path, ours, clock)
+    for _ in range(50):
+        here.add(outcome)
+    size = path.stat().st_size
+    monkeypatch.setattr(feedback_file, "KEEP_BYTES", size // 5)
+    there = FeedbackFile(path, theirs, clock)
+    read = theirs.outcomes
+    assert 0 < read < 20
+    assert path.stat().st_size < size // 2
+    assert list(tmp_path.iterdir()) == [path]
+    for file in (here, there, here):
+        file.add(outcome)
+    clock.now += FOLLOW_SECONDS
+    there.follow()
+    assert (ours.outcomes, theirs.outcomes) == (53, read + 3)
+
+
+@pytest.mark.parametrize(
+    "rotate", [lambda path: path.rename(path.with_name("outcomes.1")), lambda path: os.truncate(path, 0)]
+)
+def test_workers_go_on_with_a_file_that_was_rotated(tmp_path: Path, rotate: Callable[[Path], object]) -> None:
+    path, clock = tmp_path / "outcomes.jsonl", Clock()
+    ours, theirs = Feedback(), Feedback()
+    here, there = FeedbackFile(path, ours, clock), FeedbackFile(path, theirs, clock)
+    for _ in range(3):
+        here.add(Outcome("a", 1.0))
+    there.follow()
+    rotate(path)
+    here.add(Outcome("b", 1.0))
+    clock.now += FOLLOW_SECONDS
+    there.follow()
+    assert ours.outcomes == theirs.outcomes == 4
+    assert path.read_bytes().count(b"\n") == 1
 
 
 def test_lines_that_are_no_outcomes_are_passed_over(tmp_path: Path) -> None:

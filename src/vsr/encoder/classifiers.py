@@ -36,7 +36,8 @@ class TextClassifier(Protocol):
 
 
 class Embedder(Protocol):
-    """Places texts in a space: unit vectors of `dimension` floats, whose dot product is the cosine."""
+    """Places texts in a space: unit vectors of `dimension` floats, whose dot product is the cosine. A text
+    without anything that can be read may have zeros."""
 
     @property
     def name(self) -> str: ...

@@ -7,8 +7,10 @@ running comes in as an immutable `State`. `choose` dispatches and turns scores i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,17 @@ from vsr.config.policy import Model, ModelRef, ModelScore
 
 Scores = Sequence[float]
 
+RULED_OUT: Final = -math.inf
+"""The score of a candidate that is not to be chosen while there is another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A chosen model. scores: what the choice was made by, keyed by model name (LoRA name if it has
-    one), empty when there was nothing to compare. effort "" leaves it to the configured default.
-    reason: a content-free remark on how it came about, empty if nothing was special. instead_of: the
-    algorithm that could not choose, where this is the static choice in its place."""
+    one), without candidates that are ruled out, empty when there was nothing to compare. effort "" leaves
+    it to the configured default. reason: a content-free remark on how it came about, empty if nothing was
+    special. instead_of: the algorithm that could not choose, where this is the static choice in its place.
+    """
 
     model: str
     lora: str = ""

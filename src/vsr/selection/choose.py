@@ -31,7 +31,7 @@ from vsr.config.policy import (
     Thompson,
 )
 from vsr.selection.automix import automix
-from vsr.selection.choice import Candidate, Choice, Question, Scores, Unselectable
+from vsr.selection.choice import RULED_OUT, Candidate, Choice, Question, Scores, Unselectable
 from vsr.selection.elo import elo
 from vsr.selection.hybrid import hybrid
 from vsr.selection.latency import latency_aware
@@ -117,7 +117,7 @@ def _by_algorithm(
     candidates = _candidates(refs, question, policy)
     scores = SCORING[type(algorithm)](algorithm, candidates, question, state)
     best = max(range(len(candidates)), key=lambda place: scores[place])
-    named = {one.name: score for one, score in zip(candidates, scores, strict=True)}
+    named = {one.name: score for one, score in zip(candidates, scores, strict=True) if score > RULED_OUT}
     return replace(_choice(candidates[best]), algorithm=algorithm.name, scores=named)
 
 
@@ -190,6 +190,8 @@ def _reason_to_stay(
 ) -> str:
     if not protection.enabled or pin.idle > protection.idle_timeout:
         return ""
+    if choice.algorithm != "static" and pinned.name not in choice.scores:
+        return ""  # ruled out; a static choice says nothing about those that it has no score for
     if pin.turns < protection.min_turns_before_switch:
         return f"the session has had {pin.turns} turns on its model"
     better = gain(choice.scores, pinned.name, choice.lora or choice.model)

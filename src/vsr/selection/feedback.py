@@ -1,12 +1,14 @@
 """What outcomes taught: Elo ratings from comparisons, and how often a model's answers were good.
 
-`Feedback` takes outcomes in and gives an immutable `Experience` out, which `elo` and `thompson` read.
-Whether names exist is checked where an outcome comes in (the management API); here only the number of
-entries is bounded. Where outcomes survive a restart is `feedback_file`'s business.
+`Feedback` takes outcomes in and gives an immutable `Experience` out, which `elo` and `thompson` read. An
+outcome that names its event is taken once, so that a client may send it again. Whether names exist is
+checked where an outcome comes in (the management API); here only the number of entries is bounded. Where
+outcomes survive a restart is `feedback_file`'s business.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +21,8 @@ SCALE = 400.0
 FORGET = 0.995
 """An arm's counts shrink by this with each of its outcomes, so the last few hundred decide."""
 MAX_ENTRIES = 10_000
+EVENTS = 10_000
+"""Events that are remembered, the latest."""
 
 Verdict = Literal["good_fit", "underpowered", "overprovisioned", "failed"]
 VERDICTS: Mapping[Verdict, float] = {
@@ -67,7 +71,8 @@ class Experience:
         return self.ratings.get((category, model), _UNRATED)
 
     def arm(self, decision: str, model: str) -> Arm:
-        return self.arms.get((decision, model), _UNTRIED)
+        """That over all decisions where the model has no outcomes in this one."""
+        return self.arms.get((decision, model)) or self.arms.get(("", model), _UNTRIED)
 
 
 _UNRATED, _UNTRIED = Rating(), Arm()
@@ -79,6 +84,7 @@ class Feedback:
     def __init__(self) -> None:
         self._ratings: dict[tuple[str, str], Rating] = {}
         self._arms: dict[tuple[str, str], Arm] = {}
+        self._events: OrderedDict[str, None] = OrderedDict()
         self._experience = Experience()
         self.outcomes = 0
 
@@ -86,7 +92,17 @@ class Feedback:
     def experience(self) -> Experience:
         return self._experience
 
-    def learn(self, outcome: Outcome) -> None:
+    def knows(self, event: str) -> bool:
+        return event in self._events
+
+    def learn(self, outcome: Outcome, event: str = "") -> bool:
+        """False for an outcome of an event that was learned before. Without a name it is always new."""
+        if self.knows(event):
+            return False
+        if event:
+            self._events[event] = None
+            if len(self._events) > EVENTS:
+                self._events.popitem(last=False)
         self.outcomes += 1
         if outcome.loser:
             for category in dict.fromkeys(("", outcome.category)):
@@ -95,6 +111,7 @@ class Feedback:
             for decision in dict.fromkeys(("", outcome.decision)):
                 self._judge(decision, outcome)
         self._experience = Experience(dict(self._ratings), dict(self._arms))
+        return True
 
     def _compare(self, category: str, outcome: Outcome) -> None:
         ours, theirs = (category, outcome.model), (category, outcome.loser)

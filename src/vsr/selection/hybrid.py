@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from vsr.config.policy import Elo, Hybrid
 from vsr.selection.automix import automix
 from vsr.selection.choice import (
+    RULED_OUT,
     Candidate,
     Question,
     Scores,
@@ -38,7 +39,7 @@ def hybrid(settings: Hybrid, candidates: Sequence[Candidate], question: Question
         except Unselectable:
             continue
         if scores:
-            weighed.append((weight, ranks_between(scores) if settings.normalize else scores))
+            weighed.append((weight, _worth(scores, settings.normalize)))
     if not weighed:
         raise Unselectable("neither ratings nor descriptions nor qualities are known")
     total = sum(weight for weight, _ in weighed)
@@ -51,6 +52,13 @@ def hybrid(settings: Hybrid, candidates: Sequence[Candidate], question: Question
         merit + (settings.cost * (1 - cost) if merit >= floor else 0.0)
         for merit, cost in zip(merits, costs, strict=True)
     ]
+
+
+def _worth(scores: Scores, normalize: bool) -> Scores:
+    """0 for a candidate that the part rules out, which is none of those that the others are ranked among."""
+    known = [score for score in scores if score > RULED_OUT]
+    worth = iter(ranks_between(known) if normalize else known)
+    return [next(worth) if score > RULED_OUT else 0.0 for score in scores]
 
 
 def _win_rates(ratings: Scores) -> Scores:

@@ -32,7 +32,8 @@ async def learn_about(policy: Policy, encoder: Encoder) -> Knowledge:
                 trained[algorithm.path] = load_artifact(Path(algorithm.path))
             _check(trained[algorithm.path], algorithm, decision, policy, encoder.bundle.digest)
     texts = {text for decision in decisions for text in _descriptions(decision, policy)}
-    return Knowledge(trained, {text: await _embed(text, encoder) for text in sorted(texts)})
+    vectors = {text: await _embed(text, encoder) for text in sorted(texts)}
+    return Knowledge(trained, {text: vector for text, vector in vectors.items() if vector is not None})
 
 
 def _check(
@@ -71,8 +72,7 @@ def _router_dc(algorithm: Algorithm) -> RouterDC | None:
     return algorithm if isinstance(algorithm, RouterDC) else None
 
 
-async def _embed(text: str, encoder: Encoder) -> NDArray[np.float32]:
+async def _embed(text: str, encoder: Encoder) -> NDArray[np.float32] | None:
+    """None for a text without anything that can be read, which describes nothing."""
     passage = Passage("user", Content(text), (Leaf(0, len(text), ()),))
-    readings = await encoder.read([passage], [0])
-    assert readings.embedding is not None, "a passage that is asked about has an embedding"
-    return readings.embedding
+    return (await encoder.read([passage], [0])).embedding

@@ -6,7 +6,6 @@ and tells it how the request went.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +19,6 @@ from vsr.selection.observations import Recorder
 from vsr.selection.sessions import Pin, Sessions, is_tool_loop, session_key
 from vsr.selection.state import Knowledge, State
 
-EVENTS = 10_000
-
 
 @dataclass(eq=False)
 class Memory:
@@ -30,7 +27,6 @@ class Memory:
     recorder: Recorder = field(default_factory=Recorder)
     sessions: Sessions = field(default_factory=lambda: Sessions(10_000))
     file: FeedbackFile | None = None
-    _events: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(cls, policy: Policy) -> Memory:
@@ -46,21 +42,12 @@ class Memory:
                 ) from None
         return memory
 
-    def is_new(self, event: str) -> bool:
-        """False for one of the last `EVENTS` events, so that a client may send an outcome again."""
-        if event in self._events:
-            return False
-        self._events[event] = None
-        if len(self._events) > EVENTS:
-            self._events.popitem(last=False)
-        return True
-
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: Outcome, event: str = "") -> bool:
+        """False for an outcome of an event that was taken before. Raises OSError if the feedback file cannot
+        be written; the outcome is not taken then."""
         if self.file is None:
-            self.recorder.feedback.learn(outcome)
-        else:
-            self.file.add(outcome)
-            self.file.follow()
+            return self.recorder.feedback.learn(outcome, event)
+        return self.file.add(outcome, event)
 
     def state(self, knowledge: Knowledge, pin: Pin | None = None) -> State:
         if self.file is not None:

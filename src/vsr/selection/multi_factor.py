@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vsr.config.policy import MultiFactor
-from vsr.selection.choice import Candidate, Question, Scores, Unselectable, prices, ranks_between
+from vsr.selection.choice import (
+    RULED_OUT,
+    Candidate,
+    Question,
+    Scores,
+    Unselectable,
+    prices,
+    ranks_between,
+)
 from vsr.selection.observations import percentile
 from vsr.selection.state import State
 
@@ -20,7 +28,7 @@ Values = Sequence[float | None]
 def multi_factor(
     settings: MultiFactor, candidates: Sequence[Candidate], question: Question, state: State
 ) -> Scores:
-    """Weighted mean of the factors; -1 for a candidate over a ceiling. When all are over one,
+    """Weighted mean of the factors; a candidate over a ceiling is ruled out. When all are over one,
     `on_no_candidates` decides."""
     seen = [state.observations.of(one.ref.model) for one in candidates]
     tpot = [percentile(one.tpot, settings.latency_percentile) for one in seen]
@@ -45,7 +53,7 @@ def multi_factor(
     )
     total = sum(weight for weight, _ in factors)
     return [
-        sum(weight * values[place] for weight, values in factors) / total if allowed[place] else -1.0
+        sum(weight * values[place] for weight, values in factors) / total if allowed[place] else RULED_OUT
         for place in range(len(candidates))
     ]
 

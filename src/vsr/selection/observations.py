@@ -18,15 +18,19 @@ from vsr.selection.feedback import Experience, Feedback
 KEPT = 256
 HORIZON = 900.0
 """Seconds. A quarter of an hour: longer, and a model that was slow this morning is avoided all day."""
+TRIED = 30.0
+"""Seconds for which a model whose request told nothing is not tried again only to measure it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One model. ttft, tpot: sorted seconds to the first token and per token."""
+    """One model. ttft, tpot: sorted seconds to the first token and per token. tried: a request to it is
+    running, or has just ended, well or not."""
 
     ttft: tuple[float, ...] = ()
     tpot: tuple[float, ...] = ()
     in_flight: int = 0
+    tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class _Samples:
         self._ttft: list[float] = []
         self._tpot: list[float] = []
         self.in_flight = 0
+        self.last_end = -math.inf
 
     def add(self, now: float, ttft: float | None, tpot: float | None) -> None:
         if len(self._rows) == KEPT:
@@ -78,7 +83,8 @@ class _Samples:
     def observed(self, now: float) -> Observed:
         while self._rows and self._rows[0][0] < now - HORIZON:
             self._drop_oldest()
-        return Observed(tuple(self._ttft), tuple(self._tpot), self.in_flight)
+        tried = self.in_flight > 0 or now < self.last_end + TRIED
+        return Observed(tuple(self._ttft), tuple(self._tpot), self.in_flight, tried)
 
     def _drop_oldest(self) -> None:
         _, ttft, tpot = self._rows.popleft()
@@ -101,7 +107,9 @@ class Recorder:
         self._models.setdefault(model, _Samples()).in_flight += 1
 
     def ended(self, model: str) -> None:
-        self._models[model].in_flight -= 1
+        samples = self._models[model]
+        samples.in_flight -= 1
+        samples.last_end = self._clock()
 
     def answered(self, model: str, first: float | None, whole: float, tokens: int) -> None:
         """Seconds to the first byte (None for a plain answer) and to the end of an answer of so many tokens

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from vsr.config.policy import Model, RouterDC
-from vsr.selection.choice import Candidate, Question, Scores, Unselectable
+from vsr.selection.choice import RULED_OUT, Candidate, Question, Scores, Unselectable
 from vsr.selection.state import State
 
 
@@ -23,7 +23,7 @@ def described(model: Model, use_capabilities: bool) -> str:
 def router_dc(
     settings: RouterDC, candidates: Sequence[Candidate], question: Question, state: State
 ) -> Scores:
-    """sigmoid(cosine / temperature); -1 for a candidate without a description."""
+    """sigmoid(cosine / temperature); a candidate without a description is ruled out."""
     if question.embedding is None:
         raise Unselectable("the encoder gave no embedding")
     cosines = []
@@ -35,7 +35,7 @@ def router_dc(
         raise Unselectable("no candidate has a description")
     if best < settings.min_similarity:
         raise Unselectable(f"no description is similar enough ({best:.3f} < {settings.min_similarity})")
-    return [-1.0 if cosine is None else _sigmoid(cosine / settings.temperature) for cosine in cosines]
+    return [RULED_OUT if cosine is None else _sigmoid(cosine / settings.temperature) for cosine in cosines]
 
 
 def _sigmoid(value: float) -> float:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 
 from vsr.config.policy import Pricing, Protection
 
+EQUAL = 1e-6
+"""A range of scores below this only breaks a tie."""
 LIVES = 3600.0
 """Seconds after which a pin is dropped however short the store; a provider's prompt cache is long gone."""
 
@@ -150,4 +152,4 @@ def gain(scores: Mapping[str, float], ours: str, theirs: str) -> float | None:
     if ours not in scores or theirs not in scores:
         return None
     span = max(scores.values()) - min(scores.values())
-    return 0.0 if span <= 0 else (scores[theirs] - scores[ours]) / span
+    return 0.0 if span < EQUAL else (scores[theirs] - scores[ours]) / span

@@ -13,7 +13,9 @@ from typing import Final
 
 READ: Final = 4_000
 """Characters looked at; the numbers change little after that and the search stays under a millisecond."""
-_OPTIONS: Final = re.compile(r"\n\s*\(?A[.)]\s")
+_GAP: Final = re.compile(r"\n\s*(\(?A[.)]\s)?")
+"""White space from its first line break on, and the first option where one follows. Matched whether or not
+one does, a long gap is gone through once."""
 _WORD: Final = re.compile(r"\w+")
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
 _OPERATOR: Final = re.compile(r"[=+*/^<>√∑∫≤≥]")
@@ -44,7 +46,8 @@ NAMES: Final = (
 
 def features(text: str) -> tuple[float, ...]:
     """One number for each of NAMES."""
-    stem = _OPTIONS.split(text[:READ], maxsplit=1)[0]
+    text = text[:READ]
+    stem = text[: next((gap.start() for gap in _GAP.finditer(text) if gap[1]), len(text))]
     length = max(1, len(stem))
     sentences = [_WORD.findall(sentence) for sentence in _SENTENCE.split(stem)]
     words = sum(map(len, sentences))

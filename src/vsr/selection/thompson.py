@@ -1,7 +1,8 @@
 """Thompson sampling: each candidate is drawn from what its outcomes allow, and the best draw wins.
 
 Quality of a model in a decision ~ Beta(1 + good, 1 + bad) (Thompson 1933): a model that is rarely tried
-has a wide distribution, so it is tried now and then. The draw depends on the request's seed alone.
+has a wide distribution, so it is tried now and then. Where it has no outcomes in the decision, those of all
+decisions count. The draw depends on the request's seed alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from vsr.selection.state import State
 
 
 def thompson(settings: Thompson, candidates: Sequence[Candidate], question: Question, state: State) -> Scores:
-    generator = random.Random(question.seed)
+    # another stream than that of the back ends, or a model would be drawn together with a server
+    generator = random.Random(f"thompson:{question.seed}")
     experience = state.observations.experience
     costs = relative_costs(candidates)
     scores = []

@@ -10,6 +10,7 @@ import re
 from functools import cached_property
 from re import Pattern
 from typing import Final
+from unicodedata import category
 
 from vsr.config.patterns import ascii_words, borders_kept, fold_case
 
@@ -26,6 +27,11 @@ _WIDE: Final = re.compile(rf"[{_CJK}]")
 
 def is_cjk(text: str) -> bool:
     return not text.isascii() and _WIDE.search(text) is not None
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to read: white space, what is not shown, accents without a letter."""
+    return not any(category(character)[0] in "LNPS" and character != "\ufffd" for character in text)
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,8 +35,9 @@ NO_BANKS = Banks()
 
 async def load_banks(signals: Signals, embedder: Embedder, known: Mapping[str, Vector]) -> Banks:
     """known: vectors of texts, as the same embedder made them before. Raises ConfigError if a knowledge
-    base cannot be read, and what the embedder raises."""
-    exemplars = {base.name: read_exemplars(base) for base in signals.knowledge_bases}
+    base cannot be read, and what the embedder raises. Large files and many examples take long, so a
+    thread reads and compares them."""
+    exemplars = await asyncio.to_thread(_read, signals)
     texts = list(dict.fromkeys(_texts(signals, exemplars)))
     if not texts:
         return NO_BANKS
@@ -43,7 +45,11 @@ async def load_banks(signals: Signals, embedder: Embedder, known: Mapping[str, V
     missing = [text for text in texts if text not in known]
     if missing:
         vectors |= zip(missing, await embedder.embed(missing, deadline=None), strict=True)
-    return _Maker(vectors).banks(signals, exemplars)
+    return await asyncio.to_thread(_Maker(vectors).banks, signals, exemplars)
+
+
+def _read(signals: Signals) -> Exemplars:
+    return {base.name: read_exemplars(base) for base in signals.knowledge_bases}
 
 
 def _texts(signals: Signals, exemplars: Exemplars) -> Iterable[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from vsr.config.policy_signals import JailbreakRule
 from vsr.facts import Signal
-from vsr.signals.prototypes import NOWHERE, Bank, Nearness, Vector, unit
+from vsr.signals.prototypes import Bank, Nearness, Vector, unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +21,11 @@ class ContrastBanks:
 
 
 def evaluate_rule(rule: JailbreakRule, banks: ContrastBanks, vectors: Sequence[Vector]) -> Signal:
-    """vectors: of the asks, the current one first; those after it only count with history."""
+    """vectors: of the asks that the rule looks at, one at least."""
     assert rule.contrast is not None, "rules of the head alone are not contrasted"
-    nearest = [_contrast(banks, vector) for vector in vectors[: None if rule.include_history else 1]]
-    best = max(nearest, key=lambda near: near.score, default=NOWHERE)
-    detail = f"contrast, attack {best.example}" if nearest else "no text to contrast"
-    matched = bool(nearest) and best.score >= rule.contrast
+    best = max((_contrast(banks, vector) for vector in vectors), key=lambda near: near.score)
+    matched = best.score >= rule.contrast
+    detail = f"contrast, attack {best.example}"
     return Signal(
         "jailbreak", rule.name, matched, unit(best.score), rule.contrast, detail=detail, value=best.score
     )

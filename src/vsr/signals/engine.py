@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -19,7 +20,7 @@ from vsr.encoder.encoder import Encoder
 from vsr.errors import VSRError
 from vsr.facts import Passage, Signal
 from vsr.signals import classifier, nearby, preference, remote_guard
-from vsr.signals.asked import Asked, excerpt
+from vsr.signals.asked import Asked, excerpt, is_blank
 from vsr.signals.composer import Key, still_needed
 from vsr.signals.context import TokenCalibration
 from vsr.signals.evaluate import from_readings
@@ -39,6 +40,8 @@ _LONG: Final = 20_000
 """Characters from which on text rules leave the event loop."""
 _SEEN: Final = 2_048
 """Characters that a model behind a seat is asked about, as in the original: beginning, middle, end."""
+_HISTORY: Final = 1_024
+"""Different asks before the present one that are compared with examples, the latest."""
 
 
 class _Recipe:
@@ -166,23 +169,43 @@ class SignalEngine:
 
     async def _sight(self, rules: Signals, asked: Asked, evidence: Evidence) -> Sight:
         """The vectors that the rules compare, as far as they can be made."""
-        own = self._seats.embedder
-        vector: Vector | None = evidence.readings.embedding if evidence.readings else None
-        error = "" if own else evidence.unread
-        if own and asked.text.strip():
-            made, error = await _embed(own, [excerpt(asked.text, _SEEN)], evidence.deadline)
-            vector = made[0] if made else None
-            if made:
-                await self._examples.make_up(evidence.deadline)
-        texts = evidence.earlier()[: nearby.earlier_needed(rules)]
-        if not texts or error:
-            return Sight(vector, error=error)
+        own, text = self._seats.embedder, excerpt(asked.text, _SEEN)
+        if own is None:
+            sight = Sight(evidence.readings.embedding if evidence.readings else None, error=evidence.unread)
+        elif is_blank(text):
+            sight = Sight()
+        else:
+            made, error = await _embed(own, [text], evidence.deadline)
+            sight = Sight(made[0] if made else None, error=error)
+        if not sight.error:
+            sight = await self._with_earlier(sight, rules, evidence)
+        if own and (sight.vector is not None or sight.history):
+            await self._examples.make_up(evidence.deadline)
+        return sight
+
+    async def _with_earlier(self, sight: Sight, rules: Signals, evidence: Evidence) -> Sight:
+        """With the asks before; those in which nothing can be read are no asks."""
+        lookback, needs_history = nearby.lookback(rules), nearby.needs_history(rules)
+        if not (lookback or needs_history):
+            return sight
+        excerpts = (excerpt(text, _SEEN) for text in evidence.earlier())
+        texts = [text for text in excerpts if not is_blank(text)]
+        latest = texts[:lookback]
+        history = list(dict.fromkeys(texts))[:_HISTORY] if needs_history else []
+        wanted = list(dict.fromkeys((*latest, *history)))
+        if not wanted:
+            return sight
         if self._embedder is None:
-            return Sight(vector, earlier_error="no embedder is loaded")
-        earlier, earlier_error = await _embed(
-            self._embedder, [excerpt(text, _SEEN) for text in texts], evidence.deadline
+            return replace(sight, earlier_error="no embedder is loaded")
+        made, error = await _embed(self._embedder, wanted, evidence.deadline)
+        if error:
+            return replace(sight, earlier_error=error)
+        known = {text: vector for text, vector in zip(wanted, made, strict=True) if vector.any()}
+        return replace(
+            sight,
+            earlier=tuple(known[text] for text in latest if text in known),
+            history=tuple(known[text] for text in history if text in known),
         )
-        return Sight(vector, tuple(earlier), earlier_error=earlier_error)
 
     async def _ask_models(
         self,

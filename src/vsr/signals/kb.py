@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsr.config.policy_signals import KbRule, KnowledgeBase
+from vsr.config.policy_signals import MAX_EXAMPLES, KbRule, KnowledgeBase
 from vsr.errors import ConfigError, Problem
 from vsr.facts import Signal
 from vsr.signals.prototypes import Bank, Vector, unit
@@ -46,6 +46,8 @@ def read_exemplars(base: KnowledgeBase) -> dict[str, tuple[str, ...]]:
                 if not text.strip():
                     raise ValueError(f"labels.{name}.exemplars[{index}] is blank")
             found[str(name)] = (*found.get(str(name), ()), *exemplars)
+            if len(found[str(name)]) > MAX_EXAMPLES:
+                raise ValueError(f"labels.{name} has more than {MAX_EXAMPLES} exemplars")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) and "JSON" not in type(error).__name__ else ""
         message = f"knowledge base '{base.name}' cannot be read: {reason or type(error).__name__}"

@@ -18,20 +18,25 @@ _NOT_LOADED = "the examples are not loaded"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """vector: of the routing text, None if there is none. earlier: of the asks before, the latest first.
-    error, earlier_error: why they could not be made."""
+    """vector: of the routing text, None if there is none. earlier: of the asks before, the latest first, as
+    many as re-asks look at. history: of all asks before, equal ones once. error, earlier_error: why they
+    could not be made."""
 
     vector: Vector | None = None
     earlier: tuple[Vector, ...] = ()
+    history: tuple[Vector, ...] = ()
     error: str = ""
     earlier_error: str = ""
 
 
-def earlier_needed(rules: Signals) -> int:
-    """How many asks before the current one the rules look at."""
-    lookback = max((rule.lookback for rule in rules.reasks), default=0)
-    history = any(rule.contrast is not None and rule.include_history for rule in rules.jailbreaks)
-    return max(lookback, 16 if history else 0)
+def lookback(rules: Signals) -> int:
+    """How many asks before the current one re-asks look at."""
+    return max((rule.lookback for rule in rules.reasks), default=0)
+
+
+def needs_history(rules: Signals) -> bool:
+    """Whether a rule looks at all asks."""
+    return any(rule.contrast is not None and rule.include_history for rule in rules.jailbreaks)
 
 
 def needs_vector(rules: Signals) -> bool:
@@ -88,14 +93,17 @@ def evaluate_complexity(
 
 
 def _contrast(rule: JailbreakRule, banks: Banks, sight: Sight, heads: Mapping[Key, Signal]) -> Signal:
+    """An ask that is missing is an error only where those that are there do not match."""
     head = heads.get(("jailbreak", rule.name))
+    vectors: tuple[Vector, ...] = () if sight.vector is None else (sight.vector,)
+    if rule.include_history:
+        vectors += sight.history
     error = sight.error or (sight.earlier_error if rule.include_history else "")
     if rule.name not in banks.contrasts:
-        error = _NOT_LOADED
-    if error or sight.vector is None:
+        vectors, error = (), _NOT_LOADED
+    seen = contrast.evaluate_rule(rule, banks.contrasts[rule.name], vectors) if vectors else None
+    if seen is None or (error and not seen.matched):
         seen = _without("jailbreak", rule.name, error)
-    else:
-        seen = contrast.evaluate_rule(rule, banks.contrasts[rule.name], (sight.vector, *sight.earlier))
     return contrast.either(head, seen) if head is not None else seen
 
 

@@ -17,6 +17,9 @@ from vsr.config.policy_signals import Scoring
 
 Vector = NDArray[np.float32]
 
+_BLOCK = 256
+"""Examples that are compared with all later ones at a time: 10 MB of cosines for the longest list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
@@ -55,16 +58,27 @@ def make_bank(vectors: Sequence[Vector], scoring: Scoring) -> Bank:
 
 
 def _representatives(vectors: Vector, scoring: Scoring) -> list[int]:
-    groups: list[list[int]] = []
-    for index in range(len(vectors)):
-        home = next((one for one in groups if vectors[one[0]] @ vectors[index] >= scoring.similarity), None)
-        if home is None:
-            groups.append([index])
-        else:
-            home.append(index)
+    groups = _groups(vectors, scoring.similarity)
     groups.sort(key=lambda group: (-len(group), group[0]))
     kept = groups[: scoring.most or None]
     return sorted(_medoid(vectors, group) for group in kept)
+
+
+def _groups(vectors: Vector, similarity: float) -> list[list[int]]:
+    """Each example joins the first one before it that leads a group and is near, or else leads its own.
+    A product of matrices for a whole block: one of vectors for each pair takes seconds for thousands."""
+    groups: list[list[int]] = []
+    free = np.ones(len(vectors), bool)
+    for start in range(0, len(vectors), _BLOCK):
+        possible = start + np.flatnonzero(free[start : start + _BLOCK])
+        near = vectors[possible] @ vectors[start:].T >= similarity
+        for leader, row in zip(possible, near, strict=True):
+            if free[leader]:
+                row[leader - start] = True  # whatever rounding makes of its cosine with itself
+                group = start + np.flatnonzero(row & free[start:])
+                free[group] = False
+                groups.append(group.tolist())
+    return groups
 
 
 def _medoid(vectors: Vector, group: Sequence[int]) -> int:

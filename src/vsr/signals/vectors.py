@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from vsr.content import Content
 from vsr.encoder.encoder import Encoder
-from vsr.encoder.failures import EncoderFailed
 from vsr.facts import Passage, Readings
 from vsr.signals.prototypes import Vector
 
@@ -36,14 +37,14 @@ class BundleEmbedder:
         for start in range(0, len(texts), _AT_ONCE):
             some = texts[start : start + _AT_ONCE]
             readings = await asyncio.gather(*(self._read(text, deadline) for text in some))
-            found += [_vector(reading) for reading in readings]
+            found += [self._vector(reading) for reading in readings]
         return found
 
     async def _read(self, text: str, deadline: float | None) -> Readings:
         return await self.encoder.read((Passage("user", Content(text), ()),), (0,), deadline=deadline)
 
-
-def _vector(readings: Readings) -> Vector:
-    if readings.embedding is None:
-        raise EncoderFailed("a blank text has no vector")
-    return readings.embedding
+    def _vector(self, readings: Readings) -> Vector:
+        """Zeros for a text without a token, which is near to nothing."""
+        if readings.embedding is None:
+            return np.zeros(self.dimension, np.float32)
+        return readings.embedding

@@ -46,10 +46,8 @@ async def record(generation: Generation, body: Mapping[str, Any]) -> Response:
     """201, or 200 if an outcome of the same `event_id` has been taken before."""
     outcome = parse_outcome(generation.policy, body)
     memory = generation.memory
-    event = str(body.get("event_id") or "")
-    if event and not memory.is_new(event):
+    if not memory.learn(outcome, str(body.get("event_id") or "")):
         return _json({"status": "duplicate"}, 200)
-    memory.learn(outcome)
     return _json({"status": "recorded", "outcomes": memory.recorder.feedback.outcomes}, 201)
 
 

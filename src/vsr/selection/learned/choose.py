@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vsr.config.policy import Difficulty, Learned
-from vsr.selection.choice import Candidate, Question, Scores, Unselectable, qualities, relative_costs
+from vsr.selection.choice import (
+    RULED_OUT,
+    Candidate,
+    Question,
+    Scores,
+    Unselectable,
+    prices,
+    qualities,
+    relative_costs,
+)
 from vsr.selection.learned import predict
 from vsr.selection.learned.artifact import Array, Artifact
 from vsr.selection.state import State
@@ -26,9 +35,9 @@ def learned(settings: Learned, candidates: Sequence[Candidate], question: Questi
 def by_difficulty(
     settings: Difficulty, candidates: Sequence[Candidate], question: Question, state: State
 ) -> Scores:
-    """The best candidate for the hardest `strong_share` of questions, the cheapest one for the others;
-    those between them are skipped. The scores are the difficulty for the best, the limit for the cheapest.
-    """
+    """The best candidate for the hardest `strong_share` of questions, the cheapest one for the others, unless
+    that saves nothing; those between them are ruled out. The scores are the difficulty for the best, the
+    limit for the cheapest."""
     artifact = _artifact(settings.path, state)
     hardness = predict.difficulty(artifact, _features(artifact, question))
     strongest = max(range(len(candidates)), key=qualities(candidates).__getitem__)
@@ -39,8 +48,11 @@ def by_difficulty(
     # without prices the weaker is taken for the cheaper
     weakest = min(others, key=lambda place: (costs[place], qualities(candidates)[place]))
     limit = 1 - settings.strong_share if settings.strong_share > 0 else 2.0
-    scores = [-1.0] * len(candidates)
-    scores[strongest], scores[weakest] = hardness, limit - 1e-9  # exactly at the limit is hard enough
+    scores = [RULED_OUT] * len(candidates)
+    scores[strongest] = hardness
+    dear, cheap = prices(candidates)[strongest], prices(candidates)[weakest]
+    if dear is None or cheap is None or cheap < dear:
+        scores[weakest] = limit - 1e-9  # exactly at the limit is hard enough
     return scores
 
 
