@@ -25,6 +25,7 @@ from vsr.errors import ConfigError, Conflict, EncoderBusy, NotSaved, Overloaded,
 from vsr.exchange import RequestHead
 from vsr.generation import MAX_RETIRING, Generation, Live
 from vsr.reload import Reloader, Source
+from vsr.selection.memory import Memory
 from vsr.telemetry import Metrics
 
 GOOD = """\
@@ -179,6 +180,17 @@ async def test_what_is_wrong_is_neither_saved_nor_used(reloader: Reloader, path:
     assert reloader.active.generation == 1
 
 
+async def test_a_model_that_a_signal_asks_and_is_not_there_is_a_wrong_configuration(
+    reloader: Reloader, tmp_path: Path
+) -> None:
+    rule = f"{{name: c, type: local, model_path: {tmp_path}/none, labels: [x, y]}}"
+    text = document("b") + f"routing: {{signals: {{classifiers: [{rule}]}}}}\n"
+    with pytest.raises(ConfigError, match=r"router\.yaml: .*none"):
+        await reloader.put(text)
+    with pytest.raises(ConfigError):
+        await reloader.check(text)
+
+
 async def test_what_cannot_be_saved_is_not_used(
     reloader: Reloader, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +244,34 @@ async def test_a_request_ends_on_the_generation_it_began_on(path: Path, encoder:
     assert not encoder.closed
     await live.aclose()
     assert encoder.closed
+
+
+async def test_memory_is_closed_with_the_last_generation_and_no_earlier(
+    path: Path, encoder: ScriptedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Memory] = []
+    monkeypatch.setattr(Memory, "close", lambda memory: closed.append(memory))
+    live, reloader = make(path, encoder)
+    await reloader.check(document("b"))
+    await reloader.put(document("b"))
+    await until(lambda: live.retiring == 0)
+    assert not closed
+    await live.aclose()
+    assert closed == [live.current.memory]
+
+
+async def test_generations_that_wait_for_their_requests_are_closed_at_the_end(
+    path: Path, encoder: ScriptedEncoder
+) -> None:
+    live, _ = make(path, encoder)
+    waiting = []
+    for _ in range(2):
+        waiting.append(live.current)
+        live.current.exchange(HEAD, "gateway")
+        live.switch(await live.current.successor(live.current.policy), patience=1000)
+        await asyncio.sleep(0)
+    await live.aclose()
+    assert [one.ready for one in (*waiting, live.current)] == [False, False, False]
 
 
 async def test_a_generation_whose_requests_never_end_is_closed_in_time_and_told(
@@ -294,6 +334,11 @@ async def test_the_limit_of_requests_counts_over_generations(path: Path, encoder
 # ---------------------------------------------------------------- watching
 
 
+async def test_workers_draw_differently(path: Path, encoder: ScriptedEncoder) -> None:
+    one, other = (make(path, encoder)[0].current.exchange(HEAD, "test") for _ in range(2))
+    assert one._services.seed != other._services.seed
+
+
 async def test_a_watched_file_is_followed_however_it_is_written(path: Path, encoder: ScriptedEncoder) -> None:
     live, reloader = make(path, encoder)
     watching = asyncio.create_task(reloader.watch(interval=0.001, settle=0.001))
@@ -354,6 +399,24 @@ async def test_a_file_that_met_a_busy_encoder_is_tried_again(
             await reloader.check(document("b"))
         busy.busy = False
         await until(lambda: live.current.policy.default_model == "b")
+        assert reloader.rejected is None
+    finally:
+        watching.cancel()
+
+
+async def test_a_signal_that_met_a_busy_encoder_is_tried_again_although_the_file_is_the_same(
+    path: Path, encoder: ScriptedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.reload._PAUSES", ())
+    live, reloader = make(path, encoder)
+    busy = BusyGeneration(live.current.policy, cast(Encoder, encoder), live.current.metrics)
+    live.current = busy
+    assert not await reloader.reload(force=True)
+    watching = asyncio.create_task(reloader.watch(interval=0.001, settle=0.001, retry=0.001))
+    try:
+        await until(lambda: (metric(reloader, "vsr_config_reloads_total", result="rejected") or 0) > 2)
+        busy.busy = False
+        await until(lambda: live.current.number == 2)
         assert reloader.rejected is None
     finally:
         watching.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -57,7 +58,8 @@ class Generation:
     signals: SignalEngine | None = None
 
     def __post_init__(self) -> None:
-        self._seeds = itertools.count()
+        # else all workers would draw alike
+        self._seeds = itertools.count(random.getrandbits(32))
         self.created = int(time.time())
         self.superseded = False
         self.aids = Aids(self.encoder)
@@ -166,6 +168,7 @@ class Generation:
         if self.signals is not None:
             await self.signals.aclose()
         if not self.superseded:
+            self.memory.close()
             await self.encoder.aclose()
 
     def forget_what_is_gone(self, current: Policy) -> None:
@@ -207,7 +210,7 @@ class Live:
 
     def __init__(self, generation: Generation) -> None:
         self.current = generation
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], Generation] = {}
         self._limits: list[asyncio.Timeout] = []
 
     def switch(self, successor: Generation, *, patience: float) -> None:
@@ -216,8 +219,8 @@ class Live:
         before, self.current = self.current, successor
         before.superseded = True
         task = asyncio.create_task(self._retire(before, patience))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self._retiring[task] = before
+        task.add_done_callback(self._retiring.pop)
 
     @property
     def retiring(self) -> int:
@@ -226,11 +229,12 @@ class Live:
 
     async def aclose(self) -> None:
         """Close all generations, whatever they are doing."""
-        retiring = list(self._retiring)
+        retiring = dict(self._retiring)
         for task in retiring:
             task.cancel()
         await asyncio.gather(*retiring, return_exceptions=True)
-        await self.current.aclose()
+        for generation in (*retiring.values(), self.current):
+            await generation.aclose()
 
     async def _retire(self, generation: Generation, patience: float) -> None:
         try:

@@ -20,6 +20,7 @@ from vsr.config.storage import ConfigFile, digest_of
 from vsr.config.watch import INTERVAL, SETTLE, changes
 from vsr.encoder.failures import EncoderFailed, EncoderTimeout
 from vsr.errors import (
+    BundleError,
     ConfigError,
     Conflict,
     EncoderBusy,
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSES = (0.5, 1.0, 2.0)
 _RETRY = 10.0
-"""Seconds after which a watched file is tried again that met a busy encoder."""
+"""Seconds after which what met a busy encoder is tried again."""
 
 Fixed = Callable[[Policy, Policy], list[str]]
 
@@ -110,7 +111,8 @@ class Reloader:
 
     async def reload(self, *, force: bool = False) -> bool:
         """Read the file and use what it holds; force: also if it is what is in use, since files that it
-        names may have changed. Whether the file is in use now. Never raises."""
+        names may have changed, or what was rejected. What met a busy encoder is tried in any case. Whether
+        the file is in use now. Never raises."""
         file = self.source.file
         if file is None:
             return True
@@ -120,12 +122,13 @@ class Reloader:
             except ConfigError as error:
                 self._reject("", error)
                 return False
-            digest = digest_of(text)
+            digest, before = digest_of(text), self.rejected
+            known = before if before is not None and before.digest == digest else None
+            force = force or (known is not None and known.transient)
             if digest == self.active.digest and not force:
                 self._forgive()
                 return True
-            before = self.rejected
-            if before is not None and digest == before.digest and not before.transient and not force:
+            if known is not None and not force:
                 return False
             try:
                 self._use(await self._prepare(text))
@@ -167,13 +170,19 @@ class Reloader:
     async def watch(
         self, *, interval: float = INTERVAL, settle: float = SETTLE, retry: float = _RETRY
     ) -> None:
-        """Follow the file until cancelled."""
+        """Follow the file until cancelled, and try again what met a busy encoder."""
         if self.source.file is None:
             return
-        async for _ in changes(self.source.file.path, interval=interval, settle=settle):
-            await self.reload()
-            while self.rejected is not None and self.rejected.transient:
-                await asyncio.sleep(retry)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._try_again(retry))
+            async for _ in changes(self.source.file.path, interval=interval, settle=settle):
+                await self.reload()
+
+    async def _try_again(self, retry: float) -> None:
+        """Whoever asked for it: a signal leaves the file as it is, so no change of it would be noticed."""
+        while True:
+            await asyncio.sleep(retry)
+            if self.rejected is not None and self.rejected.transient:
                 await self.reload()
 
     async def _prepare(self, text: str) -> _Candidate:
@@ -185,6 +194,8 @@ class Reloader:
         except (EncoderFailed, EncoderTimeout, Overloaded):
             message = "The examples of the configuration could not be read: the encoder is busy or failing."
             raise EncoderBusy(message, retry_after=10) from None
+        except BundleError as error:  # of a model that a signal asks
+            raise ConfigError([Problem(str(error), self.source.name)]) from None
         except VSRError:
             raise
         except Exception as error:  # noqa: BLE001 # a bug must not end the router that runs

@@ -314,11 +314,12 @@ def _choice(decision: Decision, asked: Question, policy: Policy, state: State) -
 
 
 def _in_tool_loop(policy: Policy, state: State) -> Choice | None:
-    """The model of a tool loop that began without a decision too."""
+    """The model of a tool loop that began without a decision too, while a domain or the default names it."""
     pin = state.pin
     if pin is None or not pin.tool_loop or not policy.learning.tool_loops or pin.decision:
         return None
-    if pin.model not in policy.models:
+    named = {(one.model, one.lora) for rule in policy.signals.domains for one in rule.model_scores}
+    if (pin.model, pin.lora) not in named | {(policy.default_model, policy.default_lora)}:
         return None
     return Choice(pin.model, pin.lora, pin.reasoning, pin.effort, reason="a tool loop keeps its model")
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.cli.command import vsr
+from tests.scripted import ScriptedEncoder
+from vsr.cli import config_diff
+from vsr.config.load import load_policy
+from vsr.config.policy import Policy
+from vsr.encoder.encoder import Encoder
+from vsr.generation import Generation
+from vsr.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = ROOT / "config" / "minimal.yaml"
@@ -48,6 +56,26 @@ def test_prompts_that_go_elsewhere_are_told(capsys: pytest.CaptureFixture[str], 
     ).json()
     assert [one["id"] for one in report["rerouted"]] == ["greeting"]
     assert report["rerouted"][0]["after"].startswith("forward to mathematician")
+
+
+async def test_both_configurations_are_closed_when_their_prompts_were_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[int] = []
+    policy = load_policy(MINIMAL, {})
+    first = Generation(policy, cast(Encoder, ScriptedEncoder()), Metrics())
+
+    async def start(policy: Policy, **options: object) -> Generation:
+        return first
+
+    async def aclose(generation: Generation) -> None:
+        closed.append(generation.number)
+
+    monkeypatch.setattr(Generation, "start", start)
+    monkeypatch.setattr(Generation, "aclose", aclose)
+    monkeypatch.setattr("vsr.cli.batch.read_lines", lambda file, model: [])
+    assert await config_diff._rerouted(Path("prompts.jsonl"), policy, policy, None) == []
+    assert closed == [2, 1]
 
 
 def test_conversion_keeps_comments_and_tells_what_it_leaves_out(

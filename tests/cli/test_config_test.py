@@ -10,6 +10,7 @@ import pytest
 from tests.cli.command import vsr
 from tests.scripted import ScriptedEncoder
 from vsr.cli.asked import Asked
+from vsr.cli.batch import read_lines
 from vsr.cli.config_test import differences, judged
 from vsr.cli.probes import Acceptance, Probe, configuration, probes, read_suite
 from vsr.errors import ConfigError
@@ -192,6 +193,22 @@ def test_a_wrong_line_of_a_batch_is_told_with_its_number(
     assert result.code == 2
     assert "batch.jsonl:2: needs exactly one of text, messages, body" in result.err
     assert "batch.jsonl:3: is not JSON" in result.err
+
+
+def test_a_line_of_a_batch_ends_at_a_line_feed_only(tmp_path: Path) -> None:
+    file = tmp_path / "batch.jsonl"
+    texts = ["a\u2028b", "a\u2029b", "a\x85b"]
+    file.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\r\n" for text in texts))
+    lines = read_lines(file, "auto")
+    assert [line.body["messages"][0]["content"] for line in lines] == texts
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"text": "\\ud800"}', "[]"])
+def test_a_line_that_could_not_be_asked_is_told_with_its_number(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "batch.jsonl"
+    file.write_text(f"{line}\n")
+    with pytest.raises(ConfigError, match=r"batch\.jsonl:1: is not JSON that can be asked"):
+        read_lines(file, "auto")
 
 
 def test_a_prompt_and_a_batch_together_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import vsr
+from tests.cli.command import free_port, vsr
 from tests.doors.backend import Connection, Received, ScriptedBackend, response
 from vsr.cli import checks
 from vsr.cli.checks import configuration
@@ -82,14 +82,24 @@ def test_a_wrong_configuration_is_bad_and_says_where(
 
 
 @pytest.mark.parametrize(
-    ("answer", "state"), [(b'{"ready":true,"configuration":"rejected"}', "bad"), (b"{", "")]
+    ("status", "answer", "state"),
+    [
+        ("200 OK", b'{"ready":true,"configuration":"rejected"}', "bad"),
+        ("200 OK", b"{", ""),
+        ("200 OK", b'{"status":"ok"}', ""),
+        ("503 Service Unavailable", b'{"ready":false}', "doubtful"),
+        ("503 Service Unavailable", b"{}", ""),
+        ("404 Not Found", b'{"ready":false}', ""),
+    ],
 )
-async def test_a_router_that_serves_something_else_than_its_file_is_bad(
-    tmp_path: Path, answer: bytes, state: str
+async def test_a_router_that_serves_something_else_than_its_file_is_bad_and_nothing_else_is_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, answer: bytes, state: str
 ) -> None:
     async def script(request: Received, connection: Connection) -> None:
-        await connection.send(response(answer))
+        await connection.send(response(answer, status))
 
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")  # not asked about this machine
+    monkeypatch.delenv("no_proxy", raising=False)
     async with ScriptedBackend(script) as router:
         file = tmp_path / "router.yaml"
         file.write_text(
@@ -99,3 +109,14 @@ async def test_a_router_that_serves_something_else_than_its_file_is_bad(
         )
         found = await asyncio.to_thread(configuration, file)
     assert [check.state for check in found] == ["good", *([state] if state else [])]
+
+
+@pytest.mark.parametrize(("kibibytes", "state"), [(700_000, "good"), (600_000, "doubtful")])
+def test_memory_that_holds_only_caches_counts_as_free(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kibibytes: int, state: str
+) -> None:
+    file = tmp_path / "meminfo"
+    file.write_text(f"MemTotal: 9000000 kB\nMemFree: 1 kB\nMemAvailable: {kibibytes} kB\n")
+    available = checks.available_memory(file)
+    monkeypatch.setattr(checks, "available_memory", lambda: available)
+    assert checks.memory().state == state

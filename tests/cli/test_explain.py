@@ -65,6 +65,16 @@ def test_a_looper_is_shown_with_the_models_it_would_call(capsys: pytest.CaptureF
     assert "Would be sent to small, middle, big, in several calls" in text
 
 
+def test_a_looper_is_shown_with_the_masked_request(tmp_path: Path) -> None:
+    file = tmp_path / "loopers.yaml"
+    written = (Path(__file__).parents[2] / "config" / "loopers.yaml").read_text()
+    masked = '"127.0.0.1:9001"}], pii_policy: {allow_by_default: false, action: mask}}'
+    file.write_text(written.replace('"127.0.0.1:9001"}]}', masked))
+    sent = explained("please prove it and write to john.smith@example.com", file).sent
+    assert "in several calls" in sent.to
+    assert "john.smith@example.com" not in json.dumps(sent.body)
+
+
 def test_prompt_from_standard_input_system_prompt_and_model_are_taken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,9 +87,24 @@ def test_prompt_from_standard_input_system_prompt_and_model_are_taken(
     ]
 
 
+def test_standard_input_in_another_encoding_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("你好".encode("gbk")), "utf-8"))
+    result = vsr(capsys, "explain", "-")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "must be UTF-8 text" in result.err
+
+
 def test_what_is_answered_here_is_shown_with_its_status() -> None:
     sent = explained("hello", model="nobody").sent
     assert (sent.to, sent.status) == ("the client", 404)
+
+
+def test_a_prompt_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    result = explained(":fire: [/x]")
+    show(result)
+    assert ":fire: [/x]" in capsys.readouterr().out
 
 
 def test_credentials_are_not_shown(

@@ -12,10 +12,12 @@ from vsr.cli import logs
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, own = logging.getLogger(), logging.getLogger("vsr")
+    handlers, level, of_own = root.handlers[:], root.level, own.level
     yield
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    own.setLevel(of_own)
 
 
 def fail() -> None:
@@ -48,14 +50,28 @@ def test_what_is_logged_beside_the_message_is_shown(
     capsys: pytest.CaptureFixture[str], style: str, shown: str
 ) -> None:
     logs.configure("info", style)
-    logging.getLogger("a").info("request", extra={"status": 200})
+    logging.getLogger("vsr.a").info("request", extra={"status": 200})
     assert shown in capsys.readouterr().err
 
 
 def test_messages_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("warning", "text")
-    logging.getLogger("a").info("not this")
+    logging.getLogger("vsr.a").info("not this")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["mcp.client.streamable_http", "httpx2", "httpcore2.http11", "asyncio"])
+def test_what_libraries_say_below_a_warning_is_left_out_whatever_the_level(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    logs.configure("debug", "text")
+    logging.getLogger(name).info("HTTP Request: POST https://host/mcp?key=canary")
+    logging.getLogger(name).warning("this")
+    logging.getLogger("vsr.router").debug("that")
+    err = capsys.readouterr().err
+    assert "canary" not in err
+    assert "this" in err
+    assert "that" in err
 
 
 def test_an_error_of_a_forgotten_task_is_logged_without_its_message(

@@ -35,6 +35,10 @@ def test_every_command_says_what_it_does(name: str, command: Any) -> None:
         ("serve", "--nonsense"),
         ("serve", "--port", "x"),
         ("serve", "--port", "70000"),
+        ("simulate", "--port", "70000"),
+        ("config", "envoy", "missing.yaml", "--admin-port", "70000"),
+        ("explain", "not \udcff text"),
+        ("explain", "hello", "--system", "not \udcff text"),
         ("validate",),
     ],
 )

@@ -9,9 +9,14 @@ import socket
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.cli.command import free_port, running
 from tests.cli.router import Router, serving
+from tests.scripted import make_model
+from vsr.cli.banner import announce
+from vsr.cli.serve_options import ServeOptions
+from vsr.config.policy import Listener, Policy
 from vsr.simulator import Settings, SimulatorServer
 
 STREAM = {"model": "auto", "messages": [{"role": "user", "content": "hello"}], "stream": True}
@@ -42,6 +47,19 @@ async def test_without_a_file_it_serves_simulated_models_and_stops_on_sigterm() 
         assert "vsr_requests_total" in await router.get(router.metrics_port, "/metrics")
         await try_what_it_prints(router)
         assert await stopped(router) == 0
+
+
+def test_addresses_and_names_in_brackets_are_announced_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listener = Listener("one", address="fd00::5", port=8801)
+    announce(
+        Policy(listeners=(listener,), models={"[/x]": make_model("[/x]")}, inert=("a[b]",)), ServeOptions()
+    )
+    told = capsys.readouterr().out
+    assert "http://[fd00::5]:8801/v1" in told
+    assert "[/x]" in told
+    assert "without effect yet: a[b]" in told
 
 
 async def test_a_running_stream_ends_whole_after_sigterm() -> None:

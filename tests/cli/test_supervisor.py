@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +100,40 @@ async def test_workers_see_the_environment_they_are_given() -> None:
     several = supervisor(code, 1, env={"X": "1"})
     await several.start()
     await several.stop(5)
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.cli.supervisor._START_LIMIT", 0.05)
+    several = supervisor("import sys; sys.stdin.read()", 1)
+    with pytest.raises(WorkerError, match=r"not ready within 0\.05 seconds"):
+        await several.start()
+    assert several.pids == set()
+
+
+async def test_a_command_that_cannot_be_run_is_an_error_of_the_worker() -> None:
+    with pytest.raises(WorkerError, match="could not be started: No such file"):
+        await Supervisor(["/no/such/program"], 1).start()
+
+
+async def test_a_machine_without_room_for_a_process_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    births: asyncio.Queue[int] = asyncio.Queue()
+    refusals: list[OSError] = []
+    create = asyncio.create_subprocess_exec
+
+    async def create_if_there_is_room(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop()
+        process = await create(*command, **options)
+        births.put_nowait(process.pid)
+        return process
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", create_if_there_is_room)
+    async with asyncio.timeout(20):
+        several = supervisor(READY, 1)
+        await several.start()
+        first = await births.get()
+        refusals.append(BlockingIOError(errno.EAGAIN, "no more processes"))
+        os.kill(first, signal.SIGKILL)
+        assert await births.get() != first
+        assert not refusals
+        await several.stop(5)

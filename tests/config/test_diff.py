@@ -48,3 +48,23 @@ def test_another_order_of_what_is_tried_in_order_is_told() -> None:
     one = "routing: {decisions: [{name: d, modelRefs: [{model: a}]}, {name: e, modelRefs: [{model: b}]}]}\n"
     other = "routing: {decisions: [{name: e, modelRefs: [{model: b}]}, {name: d, modelRefs: [{model: a}]}]}\n"
     assert told(PROVIDERS + one, PROVIDERS + other) == ["~ decisions (order): d before e → e before d"]
+
+
+def test_values_of_header_fields_are_never_shown() -> None:
+    header = PROVIDERS.replace(
+        'endpoint: "127.0.0.1:9001"', 'endpoint: "127.0.0.1:9001", extra_headers: {x-team: "${K}"}'
+    )
+    plugin = DECISION.replace(
+        "priority: 1",
+        "plugins: [{type: header_mutation, configuration: {update: [{name: x-token, value: '${K}'}],"
+        " add: [{name: x-a, value: 'Bearer ${K}'}]}}]",
+    )
+    one, other = (load(header + plugin, {"K": key}).policy for key in ("hunter2", "hunter3"))
+    changes = [str(change) for change in compare(one, other)]
+    assert [change.split(":")[0] for change in changes] == [
+        "~ models.a.backends.a/0.extra_headers",
+        "~ decisions.d.plugins",
+    ]
+    told = [*changes, *map(str, compare(policy(), one)), *map(str, compare(other, policy()))]
+    assert "x-token" in changes[1]
+    assert "hunter" not in " ".join(told)

@@ -38,6 +38,12 @@ def test_a_malformed_reference_is_an_error() -> None:
         )
 
 
+def test_a_default_with_braces_is_refused_since_it_would_end_too_early() -> None:
+    for text in ("${A:-${B}}", "${A:-{}}", "${A:-$${B}}"):
+        message = complaint(f"global: {{guards: {{refusal_message: '{text}'}}}}\n", {"A": "a", "B": "b"})
+        assert message.endswith("the default of ${A:-...} cannot hold { or another reference")
+
+
 def test_a_number_from_the_environment_fits_where_a_number_is_expected() -> None:
     extra = 'global:\n  limits: {max_body_bytes: "${SIZE}"}\n  timeouts: {idle: "${IDLE}"}\n'
     loaded = policy(extra, {"SIZE": "2KiB", "IDLE": "90s"})

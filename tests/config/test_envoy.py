@@ -66,6 +66,12 @@ def clusters(policy: Policy = POLICY) -> dict[str, Any]:
     return {cluster["name"]: cluster for cluster in dig(envoy_config(policy), "static_resources", "clusters")}
 
 
+def test_a_listener_on_localhost_listens_at_an_address() -> None:
+    config = envoy_config(Policy(listeners=(Listener("one", "localhost", port=1),)))
+    bound = dig(config, "static_resources", "listeners", 0, "address", "socket_address")
+    assert bound == {"address": "127.0.0.1", "port_value": 1}
+
+
 def test_every_route_to_a_back_end_needs_both_headers_of_the_processor() -> None:
     *to_back_ends, nowhere = routes()
     wanted = set()

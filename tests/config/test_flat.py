@@ -25,6 +25,10 @@ default_model: a
 """Five lines; what a test appends begins in line 6."""
 
 
+def decision(plugin: str) -> str:
+    return f"decisions: [{{name: d, modelRefs: [{{model: a}}], plugins: [{plugin}]}}]\n"
+
+
 def test_the_format_is_told_by_its_keys() -> None:
     assert is_flat({"vllm_endpoints": []})
     assert is_flat({"default_model": "a"})
@@ -90,9 +94,42 @@ def test_conversion_leaves_its_input_and_references_to_the_environment_alone() -
     assert load(text, {"HOST": "10.0.0.1"}).policy.models["a"].backends[0].host == "10.0.0.1"
 
 
+def test_only_an_address_of_ipv6_gets_brackets() -> None:
+    text = FLAT.replace("127.0.0.1", '"${HOST:-10.0.0.1}"')
+    assert "endpoint: ${HOST:-10.0.0.1}:9001" in convert_text(text, "f.yaml").text
+    assert load(text, {"HOST": "::1"}).policy.models["a"].backends[0].host == "::1"
+
+
+def test_secrets_by_reference_stay_references() -> None:
+    extra = (
+        "model_config: {a: {}}\ndefault_model: a\nlisteners: [{address: 0.0.0.0, api_keys: ['${K}']}]\n"
+        "external_models:\n  - {model_role: preference, llm_model_name: m, access_key: '${K}',\n"
+        "     llm_endpoint: {base_url: 'https://h/v1'}}\n"
+    )
+    text = "vllm_endpoints: [{name: e1, address: 127.0.0.1, port: 9001}]\n" + extra
+    (key,) = load(text, {"K": "secret"}).policy.listeners[0].api_keys
+    assert key.key.reveal() == "secret"
+    message = complaints(text.replace("access_key: '${K}'", "access_key: secret"), {"K": "secret"})
+    assert message == ["6: a key must not stand in the file: write access_key: ${NAME}"]
+
+
+def test_a_category_s_models_are_ordered_by_scores_from_the_environment_too() -> None:
+    extra = (
+        "categories: [{name: math, system_prompt: x, model_scores: [{model: a, score: 0.5},"
+        " {model: b, score: '${S}'}]}]\n"
+    )
+    decisions = load(FLAT.replace("default", "  b: {}\ndefault") + extra, {"S": "0.9"}).policy.decisions
+    assert [ref.model for ref in decisions[0].models] == ["b", "a"]
+
+
 def test_a_canonical_document_is_not_converted() -> None:
     with pytest.raises(ConfigError, match="there is nothing to convert"):
         convert_text("version: v0.3\n", "f.yaml")
+
+
+def test_an_endpoint_that_nobody_defined_is_an_error() -> None:
+    text = FLAT.replace('reasoning_family: ""', "preferred_endpoints: [e1, e2]")
+    assert complaints(text) == ["4: endpoint 'e2' is not in vllm_endpoints"]
 
 
 def test_endpoints_serve_the_models_they_list_or_else_all() -> None:
@@ -144,6 +181,26 @@ def test_the_plugins_pii_and_jailbreak_of_a_decision_are_translated() -> None:
             "      - {type: jailbreak, configuration: {enabled: false}}\n",
             "10: decisions[0].plugins[0]: jailbreak off for one decision is not supported",
         ),
+        (
+            "prompt_guard: {enabled: false}\ndecisions:\n  - name: d\n    modelRefs: [{model: a}]\n"
+            "    plugins: [{type: jailbreak, configuration: {enabled: true}}]\n",
+            "10: decisions[0].plugins[0]: jailbreak on for one decision, with prompt_guard.enabled: false",
+        ),
+        (
+            decision("{type: jailbreak, configuration: {threshold: 0.5}}"),
+            "6: decisions[0].plugins[0]: a threshold for one decision is not supported, because all "
+            "decisions share prompt_guard.threshold",
+        ),
+        (
+            decision("{type: pii, configuration: {threshold: 0.5}}"),
+            "because all decisions share classifier.pii_model.threshold",
+        ),
+        (
+            decision("{type: pii, configuration: {pii_types_alowed: [GPE]}}"),
+            "6: decisions[0].plugins[0]: unknown key 'pii_types_alowed' in configuration; did you mean",
+        ),
+        (decision("{type: pii, configuraton: {}}"), "did you mean 'configuration'?"),
+        ("bert_model: {threshhold: 0.5}\n", "6: unknown key 'threshhold' in bert_model; did you mean"),
         ("categories: [{name: math, model_score: []}]\n", "did you mean 'model_scores'?"),
         ("vllm_endpoint: []\n", "did you mean 'vllm_endpoints'?"),
     ],
@@ -167,6 +224,19 @@ def test_what_cannot_be_converted_is_refused_in_its_line(extra: str, expected: s
 )
 def test_what_the_canonical_schema_refuses_keeps_its_line_of_the_flat_file(extra: str, expected: str) -> None:
     assert expected in complaints(FLAT + extra)[0]
+
+
+def test_a_plugin_that_says_what_holds_for_all_is_left_out_and_listed() -> None:
+    extra = "prompt_guard: {threshold: '${T}'}\n"
+    plugin = "{type: jailbreak, configuration: {enabled: true, threshold: 0.7}}"
+    loaded = load(FLAT + extra + decision(plugin), {"T": "0.7"})
+    assert [problem.line for problem in loaded.inert] == [7]
+    assert "without effect: the plugin jailbreak" in loaded.remarks[-1]
+
+
+def test_rules_beside_an_empty_list_of_signals_stay() -> None:
+    extra = "keyword_rules: [{name: k, keywords: [x]}]\nsignals:\n  keywords:\n"
+    assert [rule.name for rule in load(FLAT + extra).policy.signals.keywords] == ["k"]
 
 
 def test_inert_parts_of_a_flat_file_are_listed() -> None:

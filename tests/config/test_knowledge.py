@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 
 from tests.config.documents import complaint, policy
 from vsr.config.knowledge import BUILT_IN, built_in
-from vsr.config.policy_signals import KnowledgeBase
+from vsr.config.paths import Report
+from vsr.config.policy_signals import MAX_EXAMPLES, KnowledgeBase
+from vsr.config.schema.catalog import KnowledgeLabel
+from vsr.config.validate import validate
+from vsr.errors import ConfigError
 from vsr.signals.kb import read_exemplars
 
 RULE = "routing: {signals: {kb: [{name: private, kb: privacy_kb, target: {kind: group, value: %s}}]}}\n"
@@ -66,6 +71,27 @@ def test_a_place_of_the_operators_own_choice_is_not_made_up_for() -> None:
     own = "{name: privacy_kb, source: {path: my/kbs}, groups: {private: [pii]}}"
     found = base(RULE % "private" + f"global: {{model_catalog: {{kbs: [{own}]}}}}\n")
     assert (found.stands_in, found.exemplars) == (False, {})
+
+
+def test_a_label_with_too_many_exemplars_is_refused() -> None:
+    report = Report()
+    assert validate({"exemplars": ["x"] * MAX_EXAMPLES}, KnowledgeLabel, report)
+    validate({"exemplars": ["x"] * (MAX_EXAMPLES + 1)}, KnowledgeLabel, report)
+    (found,) = report.errors
+    assert found.message == "exemplars must have at most 10000 entries, not 10001"
+
+
+def test_the_exemplars_of_a_label_s_file_count_together_with_those_of_the_configuration(
+    tmp_path: Path,
+) -> None:
+    labels = {"pay": {"exemplars": ["x"] * MAX_EXAMPLES}}
+    (tmp_path / "labels.json").write_text(json.dumps({"labels": labels}))
+    found = base(
+        f"global: {{model_catalog: {{kbs: [{{name: b, source: {{path: '{tmp_path}'}},"
+        " labels: {pay: {exemplars: [y]}}}]}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"labels\.pay has more than 10000 exemplars"):
+        read_exemplars(found)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

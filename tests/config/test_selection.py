@@ -235,6 +235,8 @@ def test_descriptions_and_qualities_are_needed_where_they_decide() -> None:
     both = "{model: c}, {model: c}"
     assert "no model has one" in complaints(document("type: router_dc", models="{model: c}"))[0]
     assert "quality_score" in complaints(document("type: automix", models=both))[0]
+    blank = document("type: router_dc").replace("description: large", "description: ' '")
+    assert any("'b' has no description" in warning.message for warning in load(blank).warnings)
     needed = "type: router_dc, router_dc: {require_descriptions: true}"
     assert "'c' has no description" in complaints(document(needed, models="{model: a}, {model: c}"))[0]
 

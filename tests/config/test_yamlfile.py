@@ -116,3 +116,26 @@ def test_a_text_that_looks_like_a_number_stays_a_text(text: str) -> None:
 @given(plain)
 def test_what_is_written_reads_back(data: bool | int | str | None) -> None:
     assert parse_yaml(to_yaml({"data": data}), "f.yaml").data == {"data": data}
+
+
+def test_what_merge_keys_walk_through_is_counted_over_the_whole_document() -> None:
+    for base in ("{k: 1}", "{}"):
+        merges = "- {<<: *l}\n" * 10
+        text = f"- &b {base}\n- &l [{', '.join(['*b'] * 20_000)}]\n{merges}"
+        assert "once its aliases are expanded" in problem(text)
+
+
+def test_a_mapping_has_one_merge_key() -> None:
+    text = "a: &a {x: 1}\nb: &b {y: 2}\nc:\n  <<: *a\n  <<: *b\n"
+    assert problem(text) == "f.yaml:5: duplicate key 'c.<<', first given in line 4"
+    both = parse_yaml("a: &a {x: 1}\nb: &b {y: 2}\nc: {<<: [*a, *b]}\n", "f.yaml").data
+    assert isinstance(both, dict)
+    assert both["c"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("link", ["[*l{0}]", "{{k: *l{0}}}", "{{<<: *m{0}}}"])
+def test_depth_is_bounded_through_aliases_too(link: str) -> None:
+    levels = "".join(
+        f"l{i}: &l{i} {link.format(i - 1)}\nm{i}: &m{i} {{k{i}: *l{i}}}\n" for i in range(1, 2000)
+    )
+    assert "levels deep" in problem(f"l0: &l0 [x]\nm0: &m0 {{k: 1}}\n{levels}")

@@ -122,6 +122,16 @@ async def test_patch_refuses_a_file_that_is_not_what_is_used(api: Reloading) -> 
     assert (reply.status, reply.json["error"]["code"]) == (409, "config_rejected")
 
 
+async def test_patch_refuses_a_file_that_is_gone_and_put_writes_it_anew(api: Reloading) -> None:
+    assert api.path is not None
+    api.path.unlink()
+    reply = await api.ask("PATCH", ROUTER, "global: {}\n")
+    assert (reply.status, reply.json["error"]["code"]) == (409, "config_rejected")
+    assert "cannot be read" in reply.json["error"]["message"]
+    assert (await api.ask("PUT", ROUTER, document("b"))).status == 200
+    assert text(api) == document("b")
+
+
 async def test_validate_answers_and_changes_nothing(api: Reloading) -> None:
     wrong = await api.ask("POST", f"{ROUTER}/validate", "version: v0.3\n")
     assert (wrong.status, wrong.json["valid"]) == (200, False)

@@ -93,6 +93,24 @@ async def test_forged_routing_and_credential_headers_do_not_reach_the_back_end()
             assert sent.header(name) is None
 
 
+async def test_header_values_that_are_not_ascii_reach_the_back_end_as_they_came() -> None:
+    async with ScriptedBackend(answer) as backend, gateway(backend.port) as router:
+        value = "张三".encode().decode("latin-1")
+        await router.chat(question(), x_kept=value)
+        assert backend.requests[0].header("x-kept") == value
+
+
+async def test_keys_in_the_query_string_do_not_reach_the_back_end() -> None:
+    async with ScriptedBackend(answer) as backend, gateway(backend.port) as router:
+        query = "key=k&api-version=1&Api%2Dkey=k&b&access_token=k"
+        await ask(router.port, "POST", f"{CHAT}?{query}", question())
+        await ask(router.port, "POST", f"{CHAT}?key=k", question())
+        assert [request.line for request in backend.requests] == [
+            f"POST {CHAT}?api-version=1&b HTTP/1.1",
+            f"POST {CHAT} HTTP/1.1",
+        ]
+
+
 async def test_the_query_string_and_unknown_fields_pass_through() -> None:
     async with ScriptedBackend(answer) as backend, gateway(backend.port) as router:
         await ask(router.port, "POST", f"{CHAT}?api-version=1%2F2", question(frobnicate={"深": [1.5, None]}))

@@ -81,6 +81,15 @@ async def test_a_base_is_changed_whole_and_the_change_is_a_version(api: Reloadin
     assert text(api) == before
 
 
+async def test_a_base_is_not_renamed_by_what_is_sent(api: Reloading) -> None:
+    await send(api, "POST", KBS, MINE)
+    before = text(api)
+    status, refused = await send(api, "PUT", f"{KBS}/mine", MINE | {"name": "other"})
+    assert (status, refused["error"]["param"]) == (400, "name")
+    assert text(api) == before
+    assert (await send(api, "PUT", f"{KBS}/mine", MINE))[0] == 200
+
+
 async def test_a_built_in_base_is_changed_by_an_entry_of_its_own_and_comes_back(api: Reloading) -> None:
     status, shown = await send(api, "PUT", f"{KBS}/mmlu_kb", {"labels": {"x": {"exemplars": ["y"]}}})
     assert (status, shown["builtin"], len(shown["labels"])) == (200, False, 1)
@@ -201,3 +210,28 @@ async def test_a_recipe_is_checked_without_being_written(api: Reloading) -> None
 async def test_a_wrong_recipe_changes_nothing(api: Reloading, body: object) -> None:
     assert (await send(api, "PUT", f"{RECIPES}/cheap", body, if_match="*"))[0] == 400
     assert text(api) == document("a")
+
+
+@pytest.mark.parametrize("entrypoints", [None, ["cheap"], {"model_names": ["cheap"]}])
+async def test_entrypoints_that_are_none_do_not_remove_those_that_there_are(
+    api: Reloading, entrypoints: object
+) -> None:
+    await send(api, "PUT", f"{RECIPES}/cheap", ASKED, if_match="*")
+    body = CHEAP | {"entrypoints": entrypoints}
+    status, refused = await send(api, "PUT", f"{RECIPES}/cheap", body, if_match="*")
+    assert (status, refused["error"]["param"]) == (400, "entrypoints")
+    assert api.live.current.policy.entrypoints == {"cheap": "cheap"}
+
+
+@pytest.mark.parametrize("name", ["default", "cheap"])
+async def test_a_recipe_can_be_put_back_as_it_was_got(api: Reloading, name: str) -> None:
+    await send(api, "PUT", f"{RECIPES}/cheap", ASKED, if_match="*")
+    _, got = await send(api, "GET", f"{RECIPES}/{name}")
+    status, put = await send(api, "PUT", f"{RECIPES}/{name}", got, if_match="*")
+    assert status == 200
+    assert {key: put[key] for key in got} == got
+
+
+async def test_a_405_names_every_method_of_the_path(api: Reloading) -> None:
+    reply = await api.ask("POST", f"{RECIPES}/default", "{}")
+    assert (reply.status, reply.headers["allow"]) == (405, "DELETE, GET, HEAD, PUT")

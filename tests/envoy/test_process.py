@@ -7,9 +7,12 @@ import logging
 import os
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 import pytest
@@ -133,3 +136,13 @@ async def refused(url: str) -> None:
         except OSError:
             return
         writer.close()
+
+
+async def test_a_line_of_its_log_that_is_too_long_does_not_end_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    output = asyncio.StreamReader()
+    output.feed_data(b"error main " + b"x" * 200_000 + b"\nerror main still here\n")
+    output.feed_eof()
+    await EnvoyProcess({})._log_output(cast(Process, SimpleNamespace(stderr=output)))
+    assert "still here" in caplog.text

@@ -135,6 +135,19 @@ async def test_a_tool_loop_that_another_recipe_began_does_not_choose_for_this_on
     assert await served(memory, policy, further) == "general-8b"
 
 
+async def test_a_tool_loop_without_a_decision_leaves_a_model_or_lora_that_a_reload_takes_out() -> None:
+    memory, base = Memory(), make_policy()
+    call: Body = {"role": "assistant", "content": None, "tool_calls": []}
+    further = conversation(call, RESULT, tools=TOOLS)
+    general = replace(base.models["general-8b"], loras=("sonnets",))
+    tuned = replace(base, models={**base.models, "general-8b": general}, default_lora="sonnets")
+    assert await served(memory, tuned, conversation(tools=TOOLS)) == "sonnets"
+    assert await served(memory, base, further) == "general-8b"
+    named = replace(base, default_model="math-7b")
+    assert await served(memory, named, further) == "general-8b"  # a domain still names it
+    assert await served(memory, replace(named, signals=Signals()), further) == "math-7b"
+
+
 @pytest.mark.parametrize(("rule", "status"), [("fail", 503), ("first", None)])
 async def test_nobody_is_asked_when_every_model_is_over_its_ceiling(rule: str, status: int | None) -> None:
     settings = MultiFactor(max_cost=1.0, on_no_candidates=rule)  # type: ignore[arg-type] # parametrised

@@ -77,3 +77,11 @@ def test_a_trusted_proxy_must_show_its_key_where_there_are_keys() -> None:
     assert authenticate(listener, [bearer("proxys"), (USER, "bob")]).user == "bob"
     with pytest.raises(Unauthenticated):
         authenticate(listener, [bearer("guessed"), (USER, "bob")])
+
+
+def test_a_user_and_groups_that_are_not_ascii_are_known_by_their_names() -> None:
+    user, groups = ("张三".encode().decode("latin-1"), "研发, à la carte".encode().decode("latin-1"))
+    found = authenticate(TRUSTING, [(USER, user), (GROUPS, groups)])
+    assert (found.user, found.groups) == ("张三", frozenset({"研发", "à la carte"}))
+    # as Envoy tells it where it sends text
+    assert authenticate(TRUSTING, [(USER, "张三"), (GROUPS, "研发,à la carte")]) == found

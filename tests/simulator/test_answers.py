@@ -167,3 +167,28 @@ async def test_the_openai_client_understands_it(server: SimulatorServer) -> None
             for call in event.choices[0].delta.tool_calls or []:
                 arguments += (call.function.arguments if call.function else None) or ""
         assert arguments == '{"city": "example", "days": 1}'
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": "x"}]},
+        {"tools": [{"type": "function", "function": None}]},
+        {"tools": [{"function": {"name": "f", "parameters": {"properties": ["a"], "enum": {"a": 1}}}}]},
+        {"tools": [TOOL], "tool_choice": {"function": "f"}},
+    ],
+)
+async def test_strange_tools_are_answered(server: SimulatorServer, fields: dict[str, Any]) -> None:
+    status, _ = await ask(server, question("call the tool", **fields))
+    assert status == 200
+
+
+async def test_an_empty_answer_stays_empty_whatever_its_least_length() -> None:
+    async with SimulatorServer(Settings(script=(("prime", ""),))) as server:
+        status, answer = await ask(server, question(min_tokens=5))
+    assert (status, text(answer)) == (200, "")
+
+
+async def test_answers_that_would_be_enormous_together_are_400(server: SimulatorServer) -> None:
+    status, answer = await ask(server, question(n=128, max_tokens=50_000, ignore_eos=True))
+    assert (status, answer["error"]["code"]) == (400, 400)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from argparse import ArgumentTypeError
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -10,6 +11,7 @@ import pytest
 from tests.simulator.client import PATH, ask, question, send
 from vsr.errors import InvalidRequest
 from vsr.simulator import Fault, Settings, SimulatorServer, parse_fault
+from vsr.simulator.__main__ import port
 
 
 @pytest.fixture
@@ -174,3 +176,24 @@ def test_an_unknown_fault_is_refused(value: str) -> None:
 async def test_a_wrong_pace_is_a_bad_request(server: SimulatorServer) -> None:
     assert (await send(server, question(), {"x-sim-first-token": "-1"}))[0] == 400
     assert (await send(server, question(), {"x-sim-tokens-per-second": "nan"}))[0] == 400
+
+
+async def test_a_bug_is_a_500_and_the_end_of_the_connection(
+    server: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("vsr.simulator.connection.reply_to", fail)
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    raw = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert raw.startswith(b"HTTP/1.1 500 ")
+    assert server.requests[-1].outcome == "faulted"
+
+
+@pytest.mark.parametrize("value", ["70000", "-1", "x"])
+def test_a_port_out_of_range_is_refused(value: str) -> None:
+    with pytest.raises((ValueError, ArgumentTypeError)):
+        port(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from rich.markup import escape
+
 from vsr import __version__
 from vsr.cli.output import console
 from vsr.cli.ports import reached_at
@@ -19,9 +21,9 @@ def announce(policy: Policy, options: ServeOptions) -> None:
     out = console()
     out.print(f"[bold]VSR {__version__}[/bold] is ready.\n")
     for what, where in _places(policy, options):
-        out.print(f"  {what:<14} {where}")
+        out.print(f"  {what:<14} {where}", markup=False)
     for key in policy.inert:
-        out.print(f"\n[bold yellow]without effect yet:[/bold yellow] {key}")
+        out.print(f"\n[bold yellow]without effect yet:[/bold yellow] {escape(key)}")
     out.print("\nTry it:\n")
     for prompt in PROMPTS:
         out.print(f"  {curl(policy.listeners[0], prompt)}\n", markup=False, soft_wrap=True)

@@ -6,15 +6,16 @@ perhaps `model` (the name to ask for), `id`, `expected_decision` and `expected_m
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from vsr.chat.body import parse_json
 from vsr.cli.asked import Asked
-from vsr.errors import ConfigError, Problem
+from vsr.config.policy import Limits
+from vsr.errors import ConfigError, InvalidRequest, Problem
 
 MAX_LINES: Final = 100_000
 Field = Literal["decision", "model"]
@@ -59,7 +60,8 @@ class Confusion:
 def read_lines(path: Path, auto_name: str) -> list[Line]:
     """Raises ConfigError with every line that is wrong."""
     try:
-        texts = path.read_text(encoding="utf-8-sig").splitlines()
+        # not splitlines: strings in JSON may hold what Unicode calls ends of lines
+        texts = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except OSError as error:
         raise ConfigError([Problem(f"cannot be read: {error.strerror}", str(path))]) from None
     except UnicodeDecodeError:
@@ -83,11 +85,9 @@ def read_lines(path: Path, auto_name: str) -> list[Line]:
 
 def _line(text: str, number: int, auto_name: str) -> Line:
     try:
-        given = json.loads(text)
-    except ValueError:
-        raise ValueError("is not JSON") from None
-    if not isinstance(given, dict):
-        raise ValueError("must be a JSON object")
+        given = parse_json(text.encode(), Limits().max_nesting)
+    except InvalidRequest as error:
+        raise ValueError(f"is not JSON that can be asked: {error.message}") from None
     sources = [key for key in ("text", "messages", "body") if given.get(key) is not None]
     if len(sources) != 1:
         raise ValueError("needs exactly one of text, messages, body")

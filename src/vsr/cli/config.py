@@ -40,7 +40,10 @@ def envoy(
         ),
     ] = 8802,
     admin_port: Annotated[
-        int | None, typer.Option(envvar="VSR_ENVOY_ADMIN_PORT", help="Envoy's admin interface. None: none.")
+        int | None,
+        typer.Option(
+            envvar="VSR_ENVOY_ADMIN_PORT", min=1, max=65535, help="Envoy's admin interface. None: none."
+        ),
     ] = None,
     destination: Annotated[
         list[str] | None,

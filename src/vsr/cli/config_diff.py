@@ -83,9 +83,12 @@ async def _rerouted(file: Path, old: Policy, new: Policy, bundle: Path | None) -
     first = await Generation.start(old, bundle=bundle or default_bundle_path())
     try:
         second = await first.successor(new)
-        with progress("requests", 2 * len(lines)) as done:
-            befores = await ask_all(first, bodies, done)
-            afters = await ask_all(second, bodies, done)
+        try:
+            with progress("requests", 2 * len(lines)) as done:
+                befores = await ask_all(first, bodies, done)
+                afters = await ask_all(second, bodies, done)
+        finally:
+            await second.discard()
     finally:
         await first.aclose()
     pairs = ((line.id, _said(a), _said(b)) for line, a, b in zip(lines, befores, afters, strict=True))

@@ -47,7 +47,11 @@ def explain(
     if batch is not None:
         asyncio.run(_explain_batch(batch, labels, config, bundle, as_json))
         return
-    text = sys.stdin.read() if prompt == "-" else prompt
+    try:
+        text = sys.stdin.read() if prompt == "-" else prompt
+        "".join((text or "", system or "", model)).encode()
+    except UnicodeError:
+        raise typer.BadParameter("the prompt, --system and --model must be UTF-8 text") from None
     messages = [{"role": "system", "content": system}] if system else []
     body: dict[str, object] = {"model": model, "messages": [*messages, {"role": "user", "content": text}]}
     result = asyncio.run(explanation(body, config, bundle))

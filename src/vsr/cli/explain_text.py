@@ -52,7 +52,9 @@ def _show_reading(out: Console, trace: Trace) -> None:
     if likeliest:
         out.print("domain: " + ", ".join(f"{escape(name)} {value:.2f}" for name, value in likeliest))
     if trace.entities:
-        out.print("personal data: " + ", ".join(f"{count} {name}" for name, count in trace.entities.items()))
+        out.print(
+            "personal data: " + ", ".join(f"{count} {escape(name)}" for name, count in trace.entities.items())
+        )
     if trace.coverage:
         unread = f"; not read: {', '.join(trace.coverage.unread)}" if trace.coverage.unread else ""
         out.print(f"read: {trace.coverage.tokens} tokens in {trace.coverage.windows} windows{unread}")

@@ -85,7 +85,8 @@ async def _sent(body: dict[str, Any], policy: Policy, generation: Generation) ->
         answered = Sent("the client", dict(action.headers), json.loads(action.body), action.status)
         return answered, exchange.facts
     if isinstance(action, Compose):
-        return Sent(f"{', '.join(action.members)}, in several calls", {}, body), exchange.facts
+        members = ", ".join(action.members)
+        return Sent(f"{members}, in several calls", {}, action.loop.body), exchange.facts
     return _forwarded(action), exchange.facts
 
 

@@ -1,6 +1,7 @@
 """Logging of the `vsr` process: to stderr, as text or JSON, and never with the text of a request.
 
-An exception's message can hold what a client sent, so a traceback is shown as its type and frames.
+An exception's message can hold what a client sent, so a traceback is shown as its type and frames. What
+libraries say below a warning can hold it too (calls of tools, URLs with keys in them), so it is left out.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ _STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "
 
 
 def configure(level: str, style: str) -> None:
-    """Set up the root logger. level: a name of `logging`; style: `text` or `json`."""
+    """Set up the root logger. level: a name of `logging`, of the router's own messages; style: `text` or
+    `json`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("asyncio", "grpc", "openvino"):
-        logging.getLogger(chatty).setLevel(max(logging.INFO, logging.getLogger().level))
+    own = logging.getLogger("vsr")
+    own.setLevel(level.upper())
+    logging.basicConfig(level=max(logging.WARNING, own.level), handlers=[handler], force=True)
 
 
 class TextFormatter(logging.Formatter):

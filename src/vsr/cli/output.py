@@ -19,10 +19,11 @@ _WIDTH_OF_A_FILE = 160
 
 
 def console() -> Console:
-    """Standard output, with colours if it is a terminal, and wide enough for a table if it is not."""
+    """Standard output, with colours if it is a terminal, and wide enough for a table if it is not. What is
+    in brackets in values is markup to it: `escape` them, or print with markup=False."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
 
 
 def print_json(value: object) -> None:

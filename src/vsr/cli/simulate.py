@@ -13,7 +13,13 @@ from vsr.errors import StartError
 def simulate(
     port: Annotated[
         list[int] | None,
-        typer.Option(envvar="VSR_SIMULATOR_PORT", help="May be given several times.", show_default="9001"),
+        typer.Option(
+            envvar="VSR_SIMULATOR_PORT",
+            min=0,
+            max=65535,
+            help="May be given several times; 0 takes a free one.",
+            show_default="9001",
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,

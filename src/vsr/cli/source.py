@@ -4,7 +4,6 @@ one; and what the flags change about it."""
 from __future__ import annotations
 
 import json
-import logging
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -20,9 +19,8 @@ from vsr.config.storage import ConfigFile, read_text
 from vsr.errors import ConfigError, Problem, StartError
 from vsr.reload import Source
 
-logger = logging.getLogger(__name__)
-
 _URL = "OPENAI_BASE_URL"
+_KEY = "OPENAI_API_KEY"
 _TIMEOUT = 15.0
 _MAX_LIST_BYTES = 16 * 1024 * 1024
 
@@ -51,21 +49,17 @@ def load(options: ServeOptions, env: Mapping[str, str]) -> Policy:
 
 
 def given(options: ServeOptions, env: Mapping[str, str]) -> Given:
-    """As `load`. A worker whose file is wrong by now takes the last good text of its router."""
+    """As `load`. A worker that takes the place of another begins with what its router serves: the file may
+    be wrong by now or need a restart, which is judged as for the others when it is watched."""
     source = _source(options, env)
     if options.models:
         text = text_from_openai_env(env["OPENAI_BASE_URL"], env.get("OPENAI_API_KEY", ""), options.models)
         return Given(source, text, source.load(text))
-    try:
-        text = read_text(options.config or DEFAULT_FILE)
-        return Given(source, text, source.load(text))
-    except ConfigError as error:
-        last_good = options.last_good
-        if last_good is None or not last_good.exists():
-            raise
-        logger.error("the configuration file is wrong; the last good one is served:\n%s", error)
-        text = read_text(last_good)
-        return Given(source, text, source.load(text))
+    path = options.config or DEFAULT_FILE
+    if options.last_good is not None and options.last_good.exists():
+        path = options.last_good
+    text = read_text(path)
+    return Given(source, text, source.load(text))
 
 
 def _source(options: ServeOptions, env: Mapping[str, str]) -> Source:
@@ -86,22 +80,24 @@ def _source(options: ServeOptions, env: Mapping[str, str]) -> Source:
 def list_models(env: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the models that the server at OPENAI_BASE_URL offers, in its order. ConfigError if the URL or
     the key is wrong, StartError if the server does not answer or fails."""
-    base_url = env["OPENAI_BASE_URL"].rstrip("/")
-    if urlsplit(base_url).scheme not in ("http", "https"):
-        raise _wrong("must begin with http:// or https://")
-    key = env.get("OPENAI_API_KEY", "")
+    base_url = env[_URL].rstrip("/")
+    _check_url(base_url)
     request = urllib.request.Request(f"{base_url}/models")
+    key = env.get(_KEY, "").rstrip("\r\n")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError([Problem("holds line breaks, or characters that are not ASCII", _KEY)])
     if key:
         request.add_header("authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        with opener.open(request, timeout=_TIMEOUT) as response:
             listing = json.loads(response.read(_MAX_LIST_BYTES))
         names = tuple(str(item["id"]) for item in listing["data"])
     except urllib.error.HTTPError as error:
         answered = f"its /models answered with status {error.code}"
         if error.code >= 500:
             raise StartError(f"{_URL}: {answered}") from None
-        hint = "; is OPENAI_API_KEY right?" if error.code in (401, 403) else ""
+        hint = f"; is {_KEY} right?" if error.code in (401, 403) else ""
         raise _wrong(answered + hint) from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
@@ -111,6 +107,28 @@ def list_models(env: Mapping[str, str]) -> tuple[str, ...]:
     if not names:
         raise _wrong("its /models lists no models")
     return names
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would take the key elsewhere, and serving follows none."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
+
+
+def _check_url(url: str) -> None:
+    """Its text is not repeated: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        usable = url.isascii() and url.isprintable() and " " not in url and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _wrong("must look like https://host[:port]/v1")
+    if parts.scheme not in ("http", "https"):
+        raise _wrong("must begin with http:// or https://")
+    if parts.username is not None:
+        raise _wrong(f"must hold no user name and no password; the key belongs in {_KEY}")
 
 
 def _wrong(what: str) -> ConfigError:

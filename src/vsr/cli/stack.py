@@ -90,7 +90,7 @@ class Stack:
         task.add_done_callback(self._tasks.discard)
 
     def _activated(self, text: str) -> None:
-        """Say what the bundle makes of it, and keep it for workers that start when the file may be wrong."""
+        """Say what the bundle makes of it, and keep it for workers that take the place of others."""
         if self._live is not None and self._reloader is not None:
             manifest = self._live.current.encoder.bundle.manifest
             for doubt in threshold_doubts(self._reloader.active.loaded.policy, manifest):

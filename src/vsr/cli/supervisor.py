@@ -22,10 +22,12 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 _PATIENCE = 5.0
 """Seconds beyond the grace period that a worker gets before it is killed."""
+_START_LIMIT = 300.0
+"""Seconds that a worker may take to be ready; on a busy machine many of them load their models at once."""
 
 
 class WorkerError(VSRError):
-    """A worker did not come up; its own words are on stderr already."""
+    """A worker did not come up; if it had words of its own, they are on stderr already."""
 
 
 def worker_command(options_json: str) -> list[str]:
@@ -100,16 +102,18 @@ class Supervisor:
         self._ready.clear()
 
     async def _spawn(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True
+            )
+        except OSError as error:  # no memory or no more processes, which may pass
+            raise WorkerError(f"a worker could not be started: {error.strerror}") from None
         self._running.add(process)
-        if not await _ready(process):
-            status = await process.wait()
+        if failure := await _failure(process):
             await _close_pipes(process)
             self._running.discard(process)
             self._died(process.pid)
-            raise WorkerError(f"a worker ended with status {status} before it was ready")
+            raise WorkerError(failure)
         self._ready.add(process)
         return process
 
@@ -131,6 +135,20 @@ class Supervisor:
                     delay = min(delay * 2, LONGEST_DELAY)
                     logger.error("%s; next try in %g s", error, delay)
             process, delay = replacement, self._first_delay
+
+
+async def _failure(process: Process) -> str:
+    """Why it did not become ready; it has ended then. Empty if it is ready."""
+    try:
+        async with asyncio.timeout(_START_LIMIT):
+            if await _ready(process):
+                return ""
+            return f"a worker ended with status {await process.wait()} before it was ready"
+    except TimeoutError:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        return f"a worker was not ready within {_START_LIMIT:g} seconds"
 
 
 async def _ready(process: Process) -> bool:

@@ -173,7 +173,8 @@ def _backend(
 ) -> Backend:
     endpoint = parse_endpoint(ref)
     header, prefix = credential_header(ref)
-    key = ref.api_key or env.get(ref.api_key_env, "")
+    # read from a file, a key often ends with a line break, which no header can hold
+    key = (ref.api_key or env.get(ref.api_key_env, "")).rstrip("\r\n")
     return Backend(
         name=f"{model.name}/{ref.name or index}",
         model=model.name,

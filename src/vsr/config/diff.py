@@ -1,7 +1,8 @@
 """What two configurations do differently: a comparison of what they were compiled to, not of their texts.
 
 Order, comments, defaults written out and the place of a key make no difference here. Things with a name
-are compared by their name. Secrets show as changed, never as they are.
+are compared by their name. Secrets show as changed, never as they are; so do values of header fields, since
+any of them may be a credential that came from the environment.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, fields, is_dataclass
 from re import Pattern
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from vsr.config.patterns import Expression
 from vsr.config.policy import Policy
 from vsr.content import Content, Secret
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _IGNORED: Final = ("digest", "inert")
+_HEADERS: Final = ("extra_headers", "add", "update")
+"""What holds header fields as (name, value)."""
 _LONGEST: Final = 200
 _ABSENT: Final = object()
 
@@ -64,10 +71,11 @@ def _compare(path: str, before: object, after: object) -> Iterator[Change]:
 
 def _parts(value: object) -> Mapping[str, object] | None:
     """What a value consists of by name; None if it is compared as a whole."""
+    if isinstance(value, Expression):
+        return None
     if is_dataclass(value) and not isinstance(value, type):
-        names = (field.name for field in fields(value))
         skipped = (*_IGNORED, "name") if hasattr(value, "name") else _IGNORED
-        return {name: getattr(value, name) for name in names if name not in skipped}
+        return {name: item for name, item in _fields(value) if name not in skipped}
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     if isinstance(value, tuple):
@@ -76,6 +84,14 @@ def _parts(value: object) -> Mapping[str, object] | None:
             return dict(zip(given, value, strict=True))
         return {} if not value else None
     return None
+
+
+def _fields(value: DataclassInstance) -> Iterator[tuple[str, object]]:
+    for field in fields(value):
+        item = getattr(value, field.name)
+        if field.name in _HEADERS:
+            item = tuple((name, Secret(text)) for name, text in item)
+        yield field.name, item
 
 
 def _plain(value: object) -> object:
@@ -98,6 +114,8 @@ def _shown(value: object) -> str:
         return str(value)
     if isinstance(value, Pattern):
         return str(value.pattern)
+    if isinstance(value, Expression):
+        return value.text
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -105,8 +123,8 @@ def _shown(value: object) -> str:
     if isinstance(value, Set):
         return "{" + ", ".join(sorted(map(_shown, value))) + "}"
     if is_dataclass(value) and not isinstance(value, type):
-        given = ((field.name, getattr(value, field.name)) for field in fields(value))
-        inner = ", ".join(f"{name}: {_shown(item)}" for name, item in given if item not in (None, (), ""))
+        given = (one for one in _fields(value) if one[1] not in (None, (), ""))
+        inner = ", ".join(f"{name}: {_shown(item)}" for name, item in given)
         return f"{type(value).__name__}({inner})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"

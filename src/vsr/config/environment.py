@@ -56,6 +56,9 @@ def _value(found: Match[str], path: KeyPath, env: Mapping[str, str], report: Rep
         report.error(path, "write a reference as ${NAME} or ${NAME:-default}, and $${ for a literal ${")
         return ""
     name, default = inside[1], inside[2]
+    if default is not None and "{" in default:  # a reference ends at the first }, so the rest would be text
+        report.error(path, f"the default of ${{{name}:-...}} cannot hold {{ or another reference")
+        return ""
     value = env.get(name)
     if default is not None:
         return value or default

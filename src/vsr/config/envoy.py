@@ -104,9 +104,10 @@ def _listener(policy: Policy, listener: Listener, options: EnvoyOptions) -> Obje
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": _manager(policy, listener, options),
     }
+    host = "127.0.0.1" if listener.address == "localhost" else listener.address  # Envoy resolves no name here
     return {
         "name": listener.name,
-        "address": address(listener.address, listener.port),
+        "address": address(host, listener.port),
         "enable_reuse_port": False,  # a port that is in use is an error, not half of the traffic
         "per_connection_buffer_limit_bytes": policy.limits.max_body_bytes + SLACK,
         "filter_chains": [{"filters": [manager]}],

@@ -1,19 +1,20 @@
 """The older flat format: what it may hold, and its translation into the canonical `v0.3` document.
 
 `convert` is pure and moves values without looking inside more than it must; whatever is wrong with a
-moved value is said by the canonical schema, in the line where the value stood (`trace_lines`).
+moved value is said by the canonical schema, in the line where the value stood (`trace`).
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from pydantic import Field
 
-from vsr.config.paths import Finding, KeyPath, Plain, Report
+from vsr.config.paths import Finding, KeyPath, Plain, Report, show, suggest
 from vsr.config.pending_entry import Pending
-from vsr.config.schema.base import Name, Port, Section, Whole
+from vsr.config.schema.base import Name, Port, Probability, Section, Whole
 from vsr.config.schema.decisions import SystemPromptMode
 from vsr.config.schema.providers import ModelPiiPolicy
 from vsr.config.schema.routing import Lora
@@ -122,6 +123,34 @@ class FlatClassifier(Section):
     mcp_category_model: object = None
 
 
+class FlatEmbedding(Section):
+    model_id: object = None
+    threshold: object = None
+    use_cpu: object = None
+
+
+class FlatGuardConfiguration(Section):
+    enabled: bool = True
+    threshold: Probability | None = None
+
+
+class FlatGuard(Section):
+    """The plugin jailbreak of a decision."""
+
+    type: str
+    configuration: FlatGuardConfiguration = FlatGuardConfiguration()
+
+
+class FlatPiiConfiguration(FlatGuardConfiguration):
+    pii_types_allowed: tuple[str, ...] = ()
+
+
+class FlatPii(FlatGuard):
+    """The plugin pii of a decision."""
+
+    configuration: FlatPiiConfiguration = FlatPiiConfiguration()
+
+
 class FlatDocument(Section):
     """Besides these keys, those of `MOVED`."""
 
@@ -131,9 +160,11 @@ class FlatDocument(Section):
     classifier: FlatClassifier = FlatClassifier()
     decisions: tuple[dict[str, object], ...] = ()
     signals: dict[str, object] = Field(default_factory=dict)
-    bert_model: dict[str, object] = Field(default_factory=dict)
+    bert_model: FlatEmbedding = FlatEmbedding()
     streamed_body_mode: bool = False
 
+
+Guard = TypeVar("Guard", bound=FlatGuard)
 
 _GLOBAL_GUARD: Final = (
     "guards are the same for all categories: global.guards, or the plugin pii of a decision"
@@ -165,23 +196,59 @@ def check_flat(data: Plain, report: Report) -> list[Finding]:
     known = {**_KEYS, **dict.fromkeys(MOVED, Pending("inert", "is moved"))}  # for the nearest names
     checked = check_keys(own, FlatDocument, report, known, {})
     validate(checked.data, FlatDocument, report)
-    for index, decision in enumerate(_list(_mapping(data).get("decisions"))):
+    source = _mapping(data)
+    _check_endpoints(source, report)
+    inert = list(checked.inert)
+    for index, decision in enumerate(_list(source.get("decisions"))):
         for position, plugin in enumerate(_list(_mapping(decision).get("plugins"))):
-            if _type(plugin) == "jailbreak" and _configuration(plugin).get("enabled") is False:
-                where = ("decisions", index, "plugins", position)
-                what = f"decisions[{index}].plugins[{position}]: jailbreak off for one decision"
-                report.error(where, f"{what} is not supported, because {_GLOBAL_GUARD}")
-    return checked.inert
+            where: KeyPath = ("decisions", index, "plugins", position)
+            if _type(plugin) == "jailbreak":
+                _check_jailbreak(plugin, where, _mapping(source.get("prompt_guard")), report)
+                inert.append(Finding(where, f"the plugin jailbreak ({_GLOBAL_GUARD})"))
+            elif _type(plugin) == "pii":
+                module = _mapping(_mapping(source.get("classifier")).get("pii_model"))
+                _check_guard(plugin, FlatPii, where, ("classifier.pii_model", module), report)
+    return inert
 
 
-def left_out(flat: Plain) -> list[Finding]:
-    """What `convert` leaves out because it happens anyway."""
-    return [
-        Finding(("decisions", index, "plugins", position), f"the plugin jailbreak ({_GLOBAL_GUARD})")
-        for index, decision in enumerate(_list(_mapping(flat).get("decisions")))
-        for position, plugin in enumerate(_list(_mapping(decision).get("plugins")))
-        if _type(plugin) == "jailbreak"
-    ]
+def _check_endpoints(source: Mapped, report: Report) -> None:
+    endpoints = [_mapping(endpoint).get("name") for endpoint in _list(source.get("vllm_endpoints"))]
+    names = {name for name in endpoints if isinstance(name, str)}
+    for model, entry in _mapping(source.get("model_config")).items():
+        for index, name in enumerate(_list(_mapping(entry).get("preferred_endpoints"))):
+            if isinstance(name, str) and name not in names:
+                where = ("model_config", model, "preferred_endpoints", index)
+                report.error(where, f"endpoint '{name}' is not in vllm_endpoints{suggest(name, names)}")
+
+
+def _check_jailbreak(plugin: Plain, where: KeyPath, module: Mapped, report: Report) -> None:
+    guard = _check_guard(plugin, FlatGuard, where, ("prompt_guard", module), report)
+    if guard is None:
+        return
+    if not guard.configuration.enabled:
+        what = f"{show(where)}: jailbreak off for one decision"
+        report.error(where, f"{what} is not supported, because {_GLOBAL_GUARD}")
+    elif _is_off(module.get("enabled")):
+        what = f"{show(where)}: jailbreak on for one decision, with prompt_guard.enabled: false for all,"
+        report.error(where, f"{what} is not supported, because {_GLOBAL_GUARD}")
+
+
+def _check_guard(
+    plugin: Plain, model: type[Guard], where: KeyPath, shared: tuple[str, Mapped], report: Report
+) -> Guard | None:
+    """These plugins do not get to the canonical schema as they are, so all of them is checked here. shared:
+    name and content of what holds for all decisions; a threshold that says the same is no other."""
+    own, (name, module) = Report(), shared
+    guard = validate(check_keys(plugin, model, own, {}, {}).data, model, own)
+    if guard is not None and guard.configuration.enabled and guard.configuration.threshold is not None:
+        common = module.get("threshold")
+        if common is None or _float(common) != guard.configuration.threshold:
+            reason = f"all decisions share {name}.threshold"
+            message = f"a threshold for one decision is not supported, because {reason}"
+            own.error(("configuration", "threshold"), message)
+    for finding in own.errors:
+        report.error((*where, *finding.path), f"{show(where)}: {finding.message}")
+    return guard
 
 
 def convert(flat: Plain) -> Mapped:
@@ -196,7 +263,8 @@ def convert(flat: Plain) -> Mapped:
     if cards := _cards(source):
         _put(document, "routing.modelCards", cards)
     for key, value in _mapping(source.get("signals")).items():
-        _put(document, f"routing.signals.{key}", value)
+        if value is not None:
+            _put(document, f"routing.signals.{key}", value)
     if domains := [_domain(category) for category in _list(source.get("categories"))]:
         _put(document, "routing.signals.domains", domains)
     if decisions := [*map(_decision, _list(source.get("decisions"))), *_prompt_decisions(source)]:
@@ -210,22 +278,36 @@ def convert(flat: Plain) -> Mapped:
     return {key: document[key] for key in order if key in document}
 
 
-def trace_lines(
-    flat: Plain, lines: Mapping[KeyPath, int], converted: Plain, *, made: bool = True
-) -> dict[KeyPath, int]:
-    """Lines for the converted document: each key, text and container is looked up by its identity, since
-    `convert` moves objects and does not copy them. What it made anew takes the line of its first part, or
-    none without `made`."""
-    places: dict[int, int] = {}
+def trace(flat: Plain, converted: Plain) -> dict[KeyPath, KeyPath]:
+    """Where in the flat document stood what is now at a path of the converted one. Each key, text and
+    container is looked up by its identity, since `convert` moves objects and does not copy them; what is
+    inside of a container that was moved is where it was."""
+    places: dict[int, KeyPath] = {}
     for path, item in _walk(flat, ()):
         for found in (item, path[-1] if path else None):
             if _is_unique(found):
-                places.setdefault(id(found), lines.get(path, 0))
-    traced = {}
+                places.setdefault(id(found), path)
+    traced: dict[KeyPath, KeyPath] = {}
+    moved: dict[KeyPath, KeyPath] = {}
     for path, item in _walk(converted, ()):
-        line = places.get(id(item)) or places.get(id(path[-1]) if path else 0)
-        if line:
-            traced[path] = line
+        around = moved.get(path[:-1]) if path else None
+        if around is not None:
+            place: KeyPath | None = (*around, path[-1])
+        else:
+            place = places.get(id(item)) or places.get(id(path[-1]) if path else 0)
+        if place is not None:
+            traced[path] = place
+            if around is not None or id(item) in places:
+                moved[path] = place
+    return traced
+
+
+def trace_lines(
+    places: Mapping[KeyPath, KeyPath], lines: Mapping[KeyPath, int], *, made: bool = True
+) -> dict[KeyPath, int]:
+    """Lines for the converted document. What `convert` made anew takes the line of its first part, or none
+    without `made`."""
+    traced = {path: lines[place] for path, place in places.items() if place in lines}
     for path, line in list(traced.items()) if made else ():
         for length in range(len(path)):
             traced.setdefault(path[:length], line)
@@ -266,12 +348,20 @@ def _model(name: str, entry: Mapped, endpoints: list[Mapped]) -> Plain:
 
 def _ref(endpoint: Mapped) -> Plain:
     address = str(endpoint.get("address"))
-    host = f"[{address}]" if ":" in address else address
+    host = f"[{address}]" if _is_ipv6(address) else address
     return {
         **_pick(endpoint, ("name",)),
         "endpoint": f"{host}:{endpoint.get('port')}",
         **_pick(endpoint, ("protocol", "weight")),
     }
+
+
+def _is_ipv6(address: str) -> bool:
+    """A reference with a default holds a colon, too."""
+    try:
+        return ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return False
 
 
 def _cards(source: Mapped) -> list[Plain]:
@@ -286,7 +376,7 @@ def _domain(category: Plain) -> Plain:
 def _prompt_decisions(source: Mapped) -> Iterator[Plain]:
     """A category's system prompt becomes a decision for its domain, over the models it scores."""
     for category in map(_mapping, _list(source.get("categories"))):
-        if not category.get("system_prompt") or category.get("system_prompt_enabled") is False:
+        if not category.get("system_prompt") or _is_off(category.get("system_prompt_enabled")):
             continue
         prompt = _pick(category, ("system_prompt",))
         if "system_prompt_mode" in category:
@@ -320,7 +410,7 @@ def _plugin(plugin: Plain) -> Plain:
         return plugin
     configuration = _configuration(plugin)
     policy: Mapped = {"action": "log"}
-    if configuration.get("enabled") is not False:
+    if not _is_off(configuration.get("enabled")):
         policy = {"pii_types_allowed": configuration.get("pii_types_allowed") or [], "action": "block"}
     return {"type": "pii", "configuration": policy}
 
@@ -358,7 +448,16 @@ def _list(data: Plain) -> list[Plain]:
 
 
 def _float(data: Plain) -> float:
-    return float(data) if isinstance(data, int | float) else 0.0
+    """A number, also as it comes out of the environment."""
+    try:
+        return float(data) if isinstance(data, int | float | str) else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _is_off(data: Plain) -> bool:
+    """What the schema takes for false, also as it comes out of the environment."""
+    return str(data).lower() in ("false", "off", "no", "n", "f", "0")
 
 
 def _pick(data: Mapped, keys: tuple[str, ...]) -> Mapped:

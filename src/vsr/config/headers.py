@@ -1,4 +1,4 @@
-"""Which header fields a configuration may name, why not the others, and names as values of fields."""
+"""Which header fields a configuration may name, why not the others, and values of fields as text."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def header_complaint(name: str, value: str = "") -> str:
 def printable(name: str) -> str:
     """A configured name as a header value: what is not ASCII is percent-encoded."""
     return name if name.isascii() and name.isprintable() else quote(name, safe=" /:,._-")
+
+
+def text(value: str) -> str:
+    """The value of a field whose bytes came in as Latin-1: as UTF-8, if that is what they are."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def is_credential(name: str) -> bool:

@@ -13,8 +13,8 @@ from typing import Final
 
 from vsr.config.comments import with_comments
 from vsr.config.compile import compile_policy
-from vsr.config.environment import substitute
-from vsr.config.flat import check_flat, convert, is_flat, left_out, trace_lines
+from vsr.config.environment import Substitution, substitute
+from vsr.config.flat import check_flat, convert, is_flat, trace, trace_lines
 from vsr.config.labels import DOMAINS
 from vsr.config.lint import Context, lint
 from vsr.config.paths import Finding, KeyPath, Plain, Report
@@ -76,9 +76,9 @@ def convert_text(text: str, path: str) -> Converted:
     findings = check_flat(source.data, report)
     _raise(report, source.lines, path)
     converted = convert(source.data)
-    lines = trace_lines(source.data, source.lines, converted, made=False)
+    lines = trace_lines(trace(source.data, converted), source.lines, made=False)
     written, lost = with_comments(converted, text, lines, nearest=True)
-    dropped = [_problem(finding, source.lines, path) for finding in (*findings, *left_out(source.data))]
+    dropped = [_problem(finding, source.lines, path) for finding in findings]
     comments = [Problem(f"comment without a place: {comment}", path) for comment in lost]
     return Converted(written, (*dropped, *comments))
 
@@ -109,12 +109,15 @@ def _load(
     if not isinstance(data, dict):
         report.error((), "is empty" if data is None else "must be a mapping that begins with `version: v0.3`")
     given = substitute(data, env, report)
-    inert: list[Finding] = []
+    effectless: list[Problem] = []
     if is_flat(given.data):
-        inert += check_flat(given.data, report)
+        findings = check_flat(given.data, report)
         _raise(report, lines, path)
+        effectless += [_problem(finding, lines, path) for finding in findings]
         converted = convert(given.data)
-        lines, given.data = trace_lines(given.data, lines, converted), converted
+        places = trace(given.data, converted)
+        references = {path for path, place in places.items() if place in given.references}
+        lines, given = trace_lines(places, lines), Substitution(converted, references)
     checked = check_keys(given.data, Document, report)
     document = validate(checked.data, Document, report)
     if document is not None:
@@ -123,9 +126,10 @@ def _load(
     if document is None:
         raise ConfigError([Problem("cannot be understood", path)])
     warnings = tuple(_problem(finding, lines, path) for finding in report.warnings)
-    effectless = tuple(_problem(finding, lines, path) for finding in (*inert, *checked.inert))
+    effectless += [_problem(finding, lines, path) for finding in checked.inert]
     messages = tuple(problem.message for problem in effectless)
-    return LoadedConfig(compile_policy(document, env, digest, messages), warnings, document, effectless)
+    policy = compile_policy(document, env, digest, messages)
+    return LoadedConfig(policy, warnings, document, tuple(effectless))
 
 
 def _raise(report: Report, lines: Mapping[KeyPath, int], path: str) -> None:

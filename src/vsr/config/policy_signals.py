@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from re import Pattern
-from typing import Literal
+from typing import Final, Literal
 
 from vsr.config.patterns import Expression
 from vsr.config.policy_decisions import RuleNode
 from vsr.config.policy_services import MCPServer, Service
 from vsr.config.predicate import Predicate
+
+MAX_EXAMPLES: Final = 10_000
+"""In one list that texts are compared with: each example is compared with all others of its list."""
 
 # ---------------------------------------------------------------- without a model
 

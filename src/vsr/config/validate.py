@@ -81,6 +81,8 @@ def describe(details: ErrorDetails) -> str:
         return "has an unknown type: it " + _choice(context["tag"], ", ".join(tags))
     if kind == "value_error":
         return str(context["error"])
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} entries, not {context['actual_length']}"
     return _MESSAGES.get(kind) or details["msg"].replace("Input should", "must").replace("Value", "it")
 
 

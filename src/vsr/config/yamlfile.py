@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,13 +53,15 @@ class Source:
 
 @dataclass(slots=True)
 class _Node:
-    """A scalar, a list of items or a list of (key, line of the key, value). `size` counts aliases in full."""
+    """A scalar, a list of items or a list of (key, line of the key, value). `size` counts aliases in full,
+    `height` is the number of levels below."""
 
     line: int
     scalar: Plain = None
     items: list[_Node] | None = None
     pairs: list[tuple[str, int, _Node]] | None = None
     size: int = 1
+    height: int = 0
 
 
 def parse_yaml(text: str, path: str) -> Source:
@@ -108,6 +110,7 @@ class _Reader:
     path: str
     problems: list[Problem] = field(default_factory=list)
     anchors: dict[str, _Node] = field(default_factory=dict)
+    merged: int = 0
 
     def problem(self, message: str, line: int) -> ConfigError:
         return ConfigError([Problem(message, self.path, line)])
@@ -123,22 +126,29 @@ class _Reader:
 
     def node(self, event: Event, events: Iterator[Event], depth: int, path: KeyPath) -> _Node:
         line = _event_line(event)
-        if depth > MAX_DEPTH:
-            raise self.problem(f"is nested more than {MAX_DEPTH} levels deep", line)
+        self.check_depth(depth, line)
         if isinstance(event, AliasEvent):
-            return self.alias(event, line)
+            return self.alias(event, line, depth)
         node = self.fresh(event, events, depth, path)
-        if node.size > MAX_NODES:
-            raise self.problem(f"holds more than {MAX_NODES} values once its aliases are expanded", line)
+        self.check_count(node.size, line)
         anchor = getattr(event, "anchor", None)
         if anchor:
             self.anchors[anchor] = node
         return node
 
-    def alias(self, event: AliasEvent, line: int) -> _Node:
+    def check_depth(self, depth: int, line: int) -> None:
+        if depth > MAX_DEPTH:
+            raise self.problem(f"is nested more than {MAX_DEPTH} levels deep", line)
+
+    def check_count(self, count: int, line: int) -> None:
+        if count > MAX_NODES:
+            raise self.problem(f"holds more than {MAX_NODES} values once its aliases are expanded", line)
+
+    def alias(self, event: AliasEvent, line: int, depth: int) -> _Node:
         known = self.anchors.get(str(event.anchor))
         if known is None:
             raise self.problem(f"alias *{event.anchor} has no finished anchor before it", line)
+        self.check_depth(depth + known.height, line)
         return known
 
     def fresh(self, event: Event, events: Iterator[Event], depth: int, path: KeyPath) -> _Node:
@@ -163,11 +173,11 @@ class _Reader:
             if isinstance(event, SequenceEndEvent):
                 break
             items.append(self.node(event, events, depth + 1, (*path, len(items))))
-        return _Node(line, items=items, size=1 + sum(item.size for item in items))
+        return _Node(line, items=items, size=_size(items), height=_height(items))
 
     def mapping(self, events: Iterator[Event], line: int, depth: int, path: KeyPath) -> _Node:
         pairs: dict[str, tuple[int, _Node]] = {}
-        merged: list[_Node] = []
+        merged: tuple[int, _Node] | None = None
         for event in events:
             if isinstance(event, MappingEndEvent):
                 break
@@ -175,25 +185,39 @@ class _Reader:
                 raise self.problem("a key must be plain text", _event_line(event))
             key, key_line = event.value, _event_line(event)
             value = self.node(next(events), events, depth + 1, (*path, key))
-            if key == "<<" and event.implicit[0]:
-                merged.append(value)
-            elif key in pairs:
-                message = f"duplicate key '{show((*path, key))}', first given in line {pairs[key][0]}"
+            merges = key == "<<" and event.implicit[0]
+            before = merged if merges else pairs.get(key)
+            if before is not None:
+                message = f"duplicate key '{show((*path, key))}', first given in line {before[0]}"
                 self.problems.append(Problem(message, self.path, key_line))
+            elif merges:
+                merged = (key_line, value)
             else:
                 pairs[key] = (key_line, value)
-        for node in merged:
-            self.merge(node, pairs)
+        if merged is not None:
+            self.merge(*merged, pairs)
+        values = [value for _, value in pairs.values()]
         listed = [(key, at, value) for key, (at, value) in pairs.items()]
-        return _Node(line, pairs=listed, size=1 + sum(value.size for _, _, value in listed))
+        return _Node(line, pairs=listed, size=_size(values), height=_height(values))
 
-    def merge(self, node: _Node, pairs: dict[str, tuple[int, _Node]]) -> None:
-        """YAML's `<<`: keys of the mapping (or of a list of mappings) that are not given explicitly."""
+    def merge(self, line: int, node: _Node, pairs: dict[str, tuple[int, _Node]]) -> None:
+        """YAML's `<<`: keys of the mapping (or of a list of mappings) that are not given explicitly. They
+        are copied, unlike what an alias stands for, so all of a document together are counted."""
         for source in node.items if node.items is not None else [node]:
             if source.pairs is None:
                 raise self.problem("'<<' needs an alias of a mapping", node.line)
-            for key, line, value in source.pairs:
-                pairs.setdefault(key, (line, value))
+            self.merged += 1 + len(source.pairs)
+            self.check_count(self.merged, line)
+            for key, at, value in source.pairs:
+                pairs.setdefault(key, (at, value))
+
+
+def _size(children: Sequence[_Node]) -> int:
+    return 1 + sum(child.size for child in children)
+
+
+def _height(children: Sequence[_Node]) -> int:
+    return 1 + max((child.height for child in children), default=0)
 
 
 def _resolve(text: str) -> Plain:

@@ -184,7 +184,14 @@ class EnvoyProcess:
     async def _log_output(self, process: Process) -> None:
         if process.stderr is None:
             return
-        async for line in process.stderr:
+        while True:
+            try:
+                line = await process.stderr.readline()
+            except ValueError:  # longer than the reader's buffer; what is left of it follows as a line
+                logger.warning("envoy: a line of its log is too long to be shown")
+                continue
+            if not line:
+                return
             level, _, text = line.decode(errors="replace").rstrip().partition(" ")
             logger.log(
                 _LEVELS.get(level, logging.INFO), "envoy: %s", text if level in _LEVELS else f"{level} {text}"

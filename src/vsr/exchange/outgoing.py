@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_plus
 
 from vsr import headers as names
 from vsr.chat.body import dump_json
@@ -20,6 +21,7 @@ from vsr.config.policy import Backend, Policy
 from vsr.exchange.front import CHAT_PATH
 from vsr.exchange.values import Attempt, Compose, Forward
 from vsr.guards.masking import placeholder
+from vsr.identity.keys import CREDENTIAL_PARAMETERS
 from vsr.loopers.aids import Aids
 from vsr.loopers.calls import Ask
 from vsr.loopers.loop import Loop
@@ -150,10 +152,18 @@ class Outgoing:
         elif backend.forward_authorization and client:
             headers["authorization"] = client
         path = backend.chat_path or backend.base_path.rstrip("/") + CHAT_PATH.removeprefix("/v1")
-        if self.query:
-            path += ("&" if "?" in path else "?") + self.query
+        if query := _without_keys(self.query):
+            path += ("&" if "?" in path else "?") + query
         forbidden = {name for name in self.headers if self._kept_back(name)} | {"content-encoding"}
         return Attempt(backend, path, headers, frozenset((forbidden | prepared.removed) - headers.keys()))
+
+
+def _without_keys(query: str) -> str:
+    pairs = query.split("&")
+    names = (unquote_plus(pair.partition("=")[0]).lower().replace("-", "_") for pair in pairs)
+    return "&".join(
+        pair for pair, name in zip(pairs, names, strict=True) if name not in CREDENTIAL_PARAMETERS
+    )
 
 
 async def maybe_off_loop(size: int, work: Callable[[], _T]) -> _T:

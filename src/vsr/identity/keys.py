@@ -38,6 +38,9 @@ CREDENTIAL_HEADERS = CREDENTIALS | {
 }
 """Never forwarded as they came: a client's key is for this router, a back end's is configured."""
 
+CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "apikey", "access_token", "subscription_key", "token"})
+"""The same in query strings, with `_` for `-`."""
+
 
 def authenticate(listener: Listener, fields: Sequence[tuple[str, str]]) -> Principal:
     """Check the client's key against the listener's, in constant time for each, and read who it is: what

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from vsr.config.headers import text
 from vsr.config.policy import IdentityHeaders
 from vsr.errors import InvalidRequest
 from vsr.identity.principal import Principal, of_user
@@ -35,7 +36,7 @@ def _only(name: str, fields: Sequence[tuple[str, str]]) -> str:
     values = [value for given, value in fields if given == name]
     if len(values) > 1:
         raise _ambiguous(name)
-    return values[0].strip() if values else ""
+    return text(values[0]).strip() if values else ""
 
 
 def _ambiguous(name: str) -> InvalidRequest:

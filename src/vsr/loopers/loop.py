@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from vsr.config.policy import Confidence, Fusion, Looper, Prompt, Ratings, Remom, Workflows
 from vsr.errors import BackendTimeout, RequestError
@@ -93,6 +95,11 @@ class Loop:
     @property
     def algorithm(self) -> str:
         return self._task.looper.name
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What its calls are made of: masked, and with the decision's system prompt."""
+        return self._task.body
 
     def headers(self, *, debug: bool = False) -> dict[str, str]:
         """For the client, once `run` has returned. What a stream will have cost is not known yet."""

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from vsr.config.headers import text
 from vsr.config.policy import Backend, Timeouts
 from vsr.errors import BackendTimeout, BadBackend
 from vsr.providers.fleet import Fleet
@@ -182,7 +183,7 @@ async def _send(
         call.method,
         URL(f"{call.backend.scheme}://{call.backend.destination}{call.path}", encoded=True),
         data=body or None,
-        headers=list(call.headers),
+        headers=[(name, text(value)) for name, value in call.headers],  # written as UTF-8
         allow_redirects=False,
         timeout=aiohttp.ClientTimeout(connect=timeouts.connect),
         trace_request_ctx=history,

@@ -29,12 +29,21 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m vsr.simulator", description="Simulated model servers.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, action="append", help="may be given several times (default 9001)")
+    parser.add_argument(
+        "--port", type=port, action="append", help="may be given several times (default 9001)"
+    )
     parser.add_argument("--model", action="append", default=[], help="a name it answers to (default: any)")
     parser.add_argument("--first-token", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--tokens-per-second", type=float, default=50.0, help="0: all at once")
     parser.add_argument("--fault", default="", help="see x-sim-fault, for every request")
     return parser
+
+
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return number
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def thinks(body: dict[str, Any]) -> bool:
 def _limited(body: dict[str, Any], reasoning: tuple[str, ...], content: tuple[str, ...]) -> Said:
     limit = _count(body, "max_completion_tokens") or _count(body, "max_tokens")
     least = limit if body.get("ignore_eos") is True else _count(body, "min_tokens")
-    if least and len(reasoning) + len(content) < least:
+    if content and len(reasoning) + len(content) < least:
         content = (content * (least // len(content) + 1))[: least - len(reasoning)]
     if limit and len(reasoning) + len(content) >= limit:
         kept = reasoning[:limit]
@@ -123,9 +123,9 @@ def _wanted_tool(body: dict[str, Any], question: str) -> ToolCall | None:
     choice = body.get("tool_choice", "auto")
     if not isinstance(tools, list) or choice == "none":
         return None
-    functions = [tool["function"] for tool in tools if isinstance(tool, dict) and "function" in tool]
+    functions = [_mapping(tool, "function") for tool in tools if _mapping(tool, "function")]
     if isinstance(choice, dict):
-        name = (choice.get("function") or {}).get("name")
+        name = _mapping(choice, "function").get("name")
         functions = [function for function in functions if function.get("name") == name]
     elif choice != "required" and not _TOOL_REQUEST.search(question[:10_000]):
         return None
@@ -139,8 +139,9 @@ def _example(schema: Any, depth: int = 0) -> Any:
     """The simplest value that a JSON schema allows."""
     if not isinstance(schema, dict) or depth > 5:
         return {}
-    if schema.get("enum"):
-        return schema["enum"][0]
+    values = schema.get("enum")
+    if isinstance(values, list) and values:
+        return values[0]
     match schema.get("type", "object"):
         case "string":
             return "example"
@@ -151,5 +152,11 @@ def _example(schema: Any, depth: int = 0) -> Any:
         case "array":
             return []
         case _:
-            properties = schema.get("properties") or {}
+            properties = _mapping(schema, "properties")
             return {name: _example(part, depth + 1) for name, part in properties.items()}
+
+
+def _mapping(holder: Any, key: str) -> dict[str, Any]:
+    """Empty for whatever else a client has put there."""
+    found = holder.get(key) if isinstance(holder, dict) else None
+    return found if isinstance(found, dict) else {}

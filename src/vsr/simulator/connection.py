@@ -6,6 +6,7 @@ Written on the bare transport because an HTTP framework would not let us break t
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from collections import deque
@@ -15,8 +16,11 @@ from typing import cast
 
 import httptools
 
-from vsr.simulator.replies import Received, Reply, reply_to
+from vsr.errors import log_crash
+from vsr.simulator.replies import FAILED, Received, Reply, reply_to
 from vsr.simulator.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 Seen = Callable[[Received], None]
 
@@ -114,7 +118,13 @@ class Connection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         while self._waiting:
             self._current, keep_alive = self._waiting.popleft()
-            whole = await self._answer(self._current)
+            try:
+                whole = await self._answer(self._current)
+            except Exception as error:  # noqa: BLE001 # a client must not wait for ever because of a bug
+                log_crash(logger, "a request could not be answered", error)
+                head = _head(FAILED, f"content-length: {len(FAILED.body)}\r\nconnection: close")
+                self._transport.write(head + FAILED.body)
+                whole = False
             self._current.end("answered" if whole else "faulted")
             if not (whole and keep_alive):
                 self._transport.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from vsr.errors import InvalidRequest
 from vsr.simulator import wire
-from vsr.simulator.answers import say
+from vsr.simulator.answers import MAX_ANSWER_TOKENS, say
 from vsr.simulator.settings import Settings
 
 JSON = "application/json"
@@ -57,6 +57,9 @@ class Reply:
     settings: Settings = DEFAULT
 
 
+FAILED = Reply(500, JSON, wire.error(500, "The simulated server failed.", "InternalServerError"))
+
+
 def reply_to(request: Received, settings: Settings, address: str) -> Reply:
     """Answer one request; `address` is where this server listens, which it names in its answers."""
     try:
@@ -95,9 +98,12 @@ def _chat(request: Received, settings: Settings, address: str) -> Reply:
         return _failure(fault.status, "The simulated server was asked to fail.", "InternalServerError")
     if fault and fault.kind == "html":
         return Reply(200, HTML, WEB_PAGE)
+    said = say(body, model, address, settings.script)
     count = body.get("n") if isinstance(body.get("n"), int) else 1
-    choices = [say(body, model, address, settings.script)] * max(1, min(count or 1, 128))
-    tokens = sum(said.tokens for said in choices)
+    choices = [said] * max(1, min(count or 1, 128))
+    tokens = said.tokens * len(choices)
+    if tokens > MAX_ANSWER_TOKENS:
+        raise InvalidRequest(f"n answers hold at most {MAX_ANSWER_TOKENS} tokens together here.", param="n")
     if body.get("stream") is True:
         parts = list(wire.events(body, model, choices, settings.logprob))
         if fault and fault.kind == "garbage":

@@ -74,7 +74,7 @@ def _check_descriptions(context: Context, decision: Decision, path: KeyPath) -> 
     missing = [
         model.name
         for model, card in zip(_models(context, decision), _cards(context, decision), strict=True)
-        if card is None or not (card.description or (settings.use_capabilities and card.capabilities))
+        if card is None or not _describes(card, settings.use_capabilities)
     ]
     hint = "give it a description in routing.modelCards"
     if settings.require_descriptions and missing:
@@ -83,6 +83,11 @@ def _check_descriptions(context: Context, decision: Decision, path: KeyPath) -> 
         context.report.error(path, f"router_dc compares descriptions, and no model has one: {hint}")
     elif missing:
         context.report.warn(path, f"'{missing[0]}' has no description and is never chosen: {hint}")
+
+
+def _describes(card: ModelCard, use_capabilities: bool) -> bool:
+    texts = (card.description, *(card.capabilities if use_capabilities else ()))
+    return any(text.strip() for text in texts)
 
 
 def _check_factors(context: Context, decision: Decision, path: KeyPath) -> None:

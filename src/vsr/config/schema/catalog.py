@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from vsr.config.schema.base import Count, Name, Number, Port, Probability, Seconds, Section, Whole
-from vsr.config.schema.signals import Cosine, PrototypeScoring, Texts
+from vsr.config.schema.signals import Cosine, Examples, PrototypeScoring, Texts
 
 
 class EmbeddingConfig(Section):
@@ -46,7 +46,7 @@ class KnowledgeLabel(Section):
     """Ours: examples in the configuration itself."""
 
     description: str = ""
-    exemplars: Annotated[Texts, Field(min_length=1)]
+    exemplars: Annotated[Examples, Field(min_length=1)]
 
 
 class KnowledgeMetric(Section):

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from vsr.config.policy_signals import MAX_EXAMPLES
 from vsr.config.schema.base import (
     Effort,
     KeywordOperator,
@@ -40,6 +41,7 @@ def _lower(value: object) -> object:
 Tokens = Annotated[int, BeforeValidator(_tokens, json_schema_input_type=int | str), Field(ge=0)]
 Cosine = Annotated[float, BeforeValidator(refuse_bool), Field(ge=-1, le=1)]
 Texts = tuple[Name, ...]
+Examples = Annotated[Texts, Field(max_length=MAX_EXAMPLES)]
 
 
 class SignalSection(Section):
@@ -195,15 +197,15 @@ class DomainSignal(SignalSection):
 
 class EmbeddingSignal(SignalSection):
     threshold: Cosine
-    candidates: Annotated[Texts, Field(min_length=1)]
-    negative_candidates: Texts = ()
+    candidates: Annotated[Examples, Field(min_length=1)]
+    negative_candidates: Examples = ()
     aggregation_method: Literal["mean", "max", "any"] | None = None
     query_modality: Literal["text"] = "text"
     prototype_scoring: PrototypeScoring | None = None
 
 
 class ComplexityExamples(Section):
-    candidates: Annotated[Texts, Field(min_length=1)]
+    candidates: Annotated[Examples, Field(min_length=1)]
 
 
 class ComplexitySignal(SignalSection):
@@ -222,8 +224,8 @@ class JailbreakSignal(SignalSection):
     method: Literal["classifier", "contrastive", "hybrid"] = "classifier"
     threshold: Probability | None = None
     include_history: bool = True
-    jailbreak_patterns: Texts = ()
-    benign_patterns: Texts = ()
+    jailbreak_patterns: Examples = ()
+    benign_patterns: Examples = ()
 
 
 class PiiSignal(SignalSection):
@@ -246,7 +248,7 @@ class ReaskSignal(SignalSection):
 
 
 class PreferenceSignal(SignalSection):
-    examples: Texts = ()
+    examples: Examples = ()
     threshold: Cosine | None = None
     prototype_scoring: PrototypeScoring | None = None
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from vsr.chat.body import decode_body, parse_json
@@ -120,8 +120,14 @@ def _refusal(error: RequestError) -> Response:
 
 async def _not_served(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods(request))
         response = _refusal(MethodNotAllowed(f"Method not allowed here: use {allowed}."))
         response.headers["allow"] = allowed
         return response
     return _refusal(NotFound("Unknown path: see /api/v1 for what is served here."))
+
+
+def _methods(request: Request) -> list[str]:
+    """Those of every route to this path: the framework names the first route's only."""
+    routes = [one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for one in routes for method in one.methods})

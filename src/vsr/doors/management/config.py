@@ -48,7 +48,7 @@ async def show(reloader: Reloader, sent: Sent) -> Response:
         "source": reloader.source.name,
         "loaded_at": _timestamp(active.since),
         "read_only": reason or None,
-        "config": parse_yaml(active.text, reloader.source.name).data,
+        "config": (await asyncio.to_thread(parse_yaml, active.text, reloader.source.name)).data,
         "rejected": _rejected(reloader.rejected),
     }
     return respond(payload, headers=etag(active))

@@ -68,6 +68,8 @@ async def update(reloader: Reloader, sent: Sent) -> Response:
     """A built-in base gets an entry of its own in the file, which comes before it."""
     _known(reloader.active, sent.name)
     given = await asyncio.to_thread(_entry, sent)
+    if given.get("name", sent.name) != sent.name:
+        raise InvalidRequest("The knowledge base's name is not that of the path.", param="name")
     return await change(
         reloader,
         sent,
@@ -199,7 +201,7 @@ def _put(data: dict[str, Plain], name: str, entry: dict[str, Plain] | None) -> P
     place = next((n for n, one in enumerate(entries) if _named(one, name)), len(entries))
     before = entries[place] if place < len(entries) else None
     kept = {key: one for key, one in before.items() if key == _KEPT} if isinstance(before, dict) else {}
-    entries[place : place + 1] = [] if entry is None else [{"name": name, **kept, **entry}]
+    entries[place : place + 1] = [] if entry is None else [{"name": name} | kept | entry | {"name": name}]
     return data | {"global": root | {"model_catalog": catalog | {"kbs": entries}}}
 
 

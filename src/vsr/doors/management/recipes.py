@@ -45,15 +45,16 @@ SCHEMA = {
 
 
 async def listing(reloader: Reloader, sent: Sent) -> Response:
-    data = _document(reloader.active)
+    active = reloader.active
+    data = await asyncio.to_thread(_document, active)
     names = [DEFAULT_RECIPE, *(str(one.get("name")) for one in _entries(data, "recipes"))]
-    return respond({"recipes": [_shown(data, name) for name in names]}, headers=etag(reloader.active))
+    return respond({"recipes": [_shown(data, name) for name in names]}, headers=etag(active))
 
 
 async def one(reloader: Reloader, sent: Sent) -> Response:
-    data = _document(reloader.active)
-    _known(data, sent.name)
-    return respond(_shown(data, sent.name), headers=etag(reloader.active))
+    active = reloader.active
+    data = await asyncio.to_thread(_document, active)
+    return respond(_shown(data, sent.name), headers=etag(active))
 
 
 async def validate(reloader: Reloader, sent: Sent) -> Response:
@@ -70,16 +71,22 @@ async def replace(reloader: Reloader, sent: Sent) -> Response:
     given = await asyncio.to_thread(parse, sent)
     if given.get("name", sent.name) != sent.name:
         raise InvalidRequest("The recipe's name is not that of the path.", param="name")
+    shown: Result = {}
+
+    def edit(data: Written) -> Written:
+        after = _put(data, sent.name, given)
+        shown.update(_shown(after, sent.name))
+        return after
 
     def answer(active: Active) -> Response:
-        return respond(described(active) | _shown(_document(active), sent.name), headers=etag(active))
+        return respond(described(active) | shown, headers=etag(active))
 
-    return await change(reloader, sent, lambda data: _put(data, sent.name, given), answer)
+    return await change(reloader, sent, edit, answer)
 
 
 async def delete(reloader: Reloader, sent: Sent) -> Response:
     _demand_match(sent)
-    data = _document(reloader.active)
+    data = await asyncio.to_thread(_document, reloader.active)
     _known(data, sent.name)
     if sent.name == DEFAULT_RECIPE:
         raise Conflict("The document's own routing cannot be deleted.", code="recipe_protected")
@@ -130,12 +137,14 @@ def _shown(data: Written, name: str) -> Result:
     }
 
 
-def _put(data: Written, name: str, given: Written) -> Plain:
+def _put(data: Written, name: str, given: Written) -> Written:
     """The document with this recipe; entrypoints that are not given stay."""
     if not isinstance(given.get("routing"), dict):
         raise InvalidRequest("A recipe needs routing, a mapping.", param="routing")
     own = {key: value for key, value in given.items() if key not in ("name", "entrypoints")}
     if name == DEFAULT_RECIPE:
+        if own.get("description") == "":  # as it is shown
+            del own["description"]
         if set(own) - {"routing"}:
             raise InvalidRequest("The document's own routing has no description.", param="description")
         result = data | own
@@ -147,7 +156,10 @@ def _put(data: Written, name: str, given: Written) -> Plain:
         result = data | {"recipes": [*after] if name in names else [*after, entry]}
     if "entrypoints" not in given:
         return result
-    asked = [{**one, "recipe": name} for one in _entries(given, "entrypoints")]
+    entries = _entries(given, "entrypoints")
+    if entries != given["entrypoints"]:
+        raise InvalidRequest("entrypoints must be a list of mappings.", param="entrypoints")
+    asked = [{**one, "recipe": name} for one in entries]
     others = [one for one in _entries(data, "entrypoints") if one.get("recipe") != name]
     return result | {"entrypoints": [*others, *asked]}
 

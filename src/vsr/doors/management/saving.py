@@ -103,16 +103,23 @@ async def put(
 
 
 async def _current(reloader: Reloader) -> tuple[str, str]:
-    """The file's text and digest. Conflict if it is not what is in use."""
-    text = await asyncio.to_thread(file_of(reloader).read)
+    """The file's text and digest. Conflict if it is not what is in use, or is gone."""
+    try:
+        text = await asyncio.to_thread(file_of(reloader).read)
+    except ConfigError as error:
+        raise _unclear(f"The file cannot be used ({error})") from None
     found = digest_of(text)
     if found != reloader.active.digest:
-        raise Conflict(
-            "The file does not hold what is in use, so it is not clear what to change: "
-            "replace it with PUT /config/router, or go back with /config/router/rollback.",
-            code="config_rejected",
-        )
+        raise _unclear("The file does not hold what is in use")
     return text, found
+
+
+def _unclear(why: str) -> Conflict:
+    return Conflict(
+        f"{why}, so it is not clear what to change: "
+        "replace it with PUT /config/router, or go back with /config/router/rollback.",
+        code="config_rejected",
+    )
 
 
 def _edited(text: str, name: str, edit: Edit) -> str:
