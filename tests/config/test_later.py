@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.config.documents import complaint, complaints, load, policy, warned
-from vsr.config.patterns import raw_pattern
 from vsr.config.policy import ReasoningFamily
 
 MODEL = """\
@@ -80,14 +79,3 @@ def test_the_pii_classifier_may_say_what_an_error_means() -> None:
 def test_types_that_are_never_found_may_be_allowed() -> None:
     rule = "routing: {signals: {pii: [{name: p, pii_types_allowed: [TITLE]}]}}\n"
     assert not any("TITLE" in one for one in warned(rule))
-
-
-@pytest.mark.parametrize("text", [r"(?:(?:please|then)\s+)*fix", r"(?:(?:من فضلك|ثم)\s+){0,}x"])
-def test_words_in_a_row_may_be_repeated(text: str) -> None:
-    assert raw_pattern(text)
-
-
-@pytest.mark.parametrize("text", [r"(?:(?:a|b|a b)\s+)*$", r"(?:(?:a| b)\s+)*$", r"(?:(?:a|)\s+)*$"])
-def test_words_that_can_be_read_in_two_ways_may_not(text: str) -> None:
-    with pytest.raises(ValueError, match="repeats a group"):
-        raw_pattern(text)

@@ -151,7 +151,7 @@ def test_a_key_over_plain_http_to_another_machine_is_a_warning() -> None:
         ("pii: {action: block}", "action block needs pii_types_allowed, the types that may pass"),
         ("pii: {pii_types_allowed: [EMAIL]}", "unknown PII type 'EMAIL'"),
         ("jailbreak: {allow_list: ['(']}", "pattern is not a regular expression"),
-        ("pii: {allow_list: ['(a+)+']}", "repeats a group that repeats inside"),
+        ("pii: {allow_list: ['(?=a)a']}", "pattern is not a regular expression in RE2's syntax"),
     ],
 )
 def test_a_guard_that_cannot_act_as_told_is_refused(guards: str, expected: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.config.patterns import keyword_pattern, raw_pattern
+from vsr.config.patterns import MOST_COUNTED, keyword_pattern, raw_pattern
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,11 @@ def test_no_expression_takes_longer_than_the_text_is_long(text: str) -> None:
 )
 def test_an_expression_is_looked_for_in_any_script(expression: str, text: str, found: bool) -> None:
     assert raw_pattern(expression, case_sensitive=False).search(text) == found
+
+
+@pytest.mark.timeout(5)
+def test_no_more_matches_are_counted_than_anybody_asks_for() -> None:
+    assert raw_pattern("a(?:.*%)?").count("a " * 30_000) == MOST_COUNTED
 
 
 def test_what_an_expression_finds_is_counted_without_empty_finds() -> None:

@@ -102,7 +102,7 @@ async def test_header_values_that_are_not_ascii_reach_the_back_end_as_they_came(
 
 async def test_keys_in_the_query_string_do_not_reach_the_back_end() -> None:
     async with ScriptedBackend(answer) as backend, gateway(backend.port) as router:
-        query = "key=k&api-version=1&Api%2Dkey=k&b&access_token=k"
+        query = "key=k&api-version=1&Api%2Dkey=k&b&access_token=k&x-api-key=k&a=1;api_key=k"
         await ask(router.port, "POST", f"{CHAT}?{query}", question())
         await ask(router.port, "POST", f"{CHAT}?key=k", question())
         assert [request.line for request in backend.requests] == [

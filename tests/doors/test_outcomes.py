@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +116,25 @@ async def test_without_tokens_no_page_in_a_browser_can_teach_anything(headers: d
         body = json.dumps({"model": "math-7b", "score": 1}).encode()
         assert (await ask(api.port, "POST", PATH, body, headers)).status == 403
         assert (await report(api))["outcomes"] == 0
+
+
+async def test_an_outcome_that_could_not_be_kept_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning = replace(make_policy().learning, feedback_file=str(tmp_path / "outcomes.jsonl"))
+    policy = with_decision(learning=learning)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with management(policy) as api:
+        api.generation.memory = Memory.of(policy)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", full)
+            reply = await api.post(PATH, model="math-7b", score=1, event_id="e")
+        assert reply.status == 507
+        assert "send it again: No space left" in reply.json["error"]["message"]
+        assert (await api.post(PATH, model="math-7b", score=1, event_id="e")).status == 201
 
 
 async def test_outcomes_survive_a_restart(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def test_alarms_of_system_prompts_are_counted_before_and_after_and_told(tiny: Pa
     harmless = [judged(0.9, 0.0), judged(0.9, 0.4), *(judged(0.4, number / 100) for number in range(58))]
     found = _fitted(load_bundle(tiny), harmless, [judged(0.9, 0.0), judged(0.0, 0.0)], 0.1)
     assert found.caught is not None
-    assert found.threshold == pytest.approx(0.52, abs=2e-5)
-    assert (found.system, found.alarms.hits, found.before.hits, found.caught.hits) == (2, 7, 30, 1)
+    assert found.threshold == pytest.approx(0.54, abs=2e-5)
+    assert (found.system, found.alarms.hits, found.before.hits, found.caught.hits) == (2, 5, 30, 1)
     assert "2 of them by system prompts" in overlay(found, tiny)
 
 

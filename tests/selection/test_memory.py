@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -196,6 +197,19 @@ def test_an_outcome_that_cannot_be_written_is_none_and_may_come_again(
     assert path.read_bytes() == before
     assert file.add(outcome, "second")
     assert feedback.outcomes == 2
+
+
+def test_nobody_waits_for_a_worker_that_holds_the_file_and_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    file = FeedbackFile(path, Feedback(), Clock())
+    monkeypatch.setattr(feedback_file, "_PATIENCE", 0.0)
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            file.add(Outcome("a", 1.0))
+    assert file.add(Outcome("a", 1.0))
 
 
 def test_a_line_is_written_whole_however_little_is_taken_at_once(

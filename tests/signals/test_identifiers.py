@@ -102,7 +102,7 @@ def test_an_identifier_is_found_with_its_exact_span(text: str, kind: str, value:
         "std::vector<a::b> x[1::2] 12:34:56 00:1A:2B:3C:4D:5E",
         "127.0.0.1 and ::1 and 0.0.0.0 and 255.255.255.0",
         "clone git@github.com:org/repo, use @decorator and x @ y.T and A@B.inv()",
-        "A@B.dot(C) + A@B.sum(axis=0) - q@k.to(device), x@w.com()",
+        "A@B.dot(C) + A@B.sum(axis=0) - q@k.to(device), x@w.com(), W@self.net(x)",
         "sk-xxxxxxxxxxxxxxxxxxxx1111",
         "serial 9992739871300004",  # a right check digit, and no issuer has this prefix
         "order 0099-123456, lot +9991234567",  # no country's telephone numbers

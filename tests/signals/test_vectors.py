@@ -19,7 +19,8 @@ from vsr.errors import ConfigError
 from vsr.facts import Passage, Readings, WindowRisk
 from vsr.signals.engine import SignalEngine
 from vsr.signals.kb import read_exemplars
-from vsr.signals.prototypes import make_bank
+from vsr.signals.prototypes import Vector, make_bank
+from vsr.signals.vectors import KeptVectors
 
 ANSWER = {"role": "assistant", "content": "An answer."}
 EMBEDDINGS = """{embeddings: [
@@ -169,6 +170,16 @@ class WordEncoder:
         return Readings(embedding=None if text == "\u2764\ufe0f" else vector(text))
 
 
+class LaterFailing(TopicEmbedder):
+    """Fails from the second call on, while there is an `error`."""
+
+    async def embed(self, texts: Sequence[str], *, deadline: float | None) -> list[Vector]:
+        if self.error is not None and self.asked:
+            raise self.error
+        self.asked += texts
+        return [vector(text) for text in texts]
+
+
 @pytest.mark.parametrize("nothing", ["\u200b", "\ufeff", "\u2764\ufe0f"])
 async def test_an_ask_before_without_a_token_is_no_failure(nothing: str) -> None:
     encoder: Any = WordEncoder()
@@ -194,6 +205,17 @@ async def test_an_encoder_that_fails_is_an_error_unless_what_was_read_already_ma
     seen = evidence(messages, readings=Readings(embedding=vector(text)))
     found = (await engine.compute(policy, seen, everything=True))["jailbreak", "j"]
     assert (found.matched, found.error) == (matched, error)
+
+
+async def test_an_ask_is_embedded_once_in_a_conversation_and_what_fails_takes_no_other_along() -> None:
+    kept, embedder = KeptVectors(), LaterFailing(EncoderFailed("x"))
+    texts = [f"ask {number}" for number in range(50)]
+    found, error = await kept.embed(embedder, texts, None)
+    assert (list(found), error) == (texts[:32], "EncoderFailed")
+    embedder.error = None
+    found, error = await kept.embed(embedder, [*texts, "now"], None)
+    assert (len(found), error) == (51, "")
+    assert embedder.asked == [*texts, "now"]
 
 
 async def test_a_hybrid_holds_when_either_does() -> None:

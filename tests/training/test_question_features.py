@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -26,5 +25,6 @@ def test_what_cannot_be_kept_is_read_all_the_same(tmp_path: Path, caplog: pytest
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]
 
 
-def test_every_user_has_a_cache_of_their_own() -> None:
-    assert cache_directory().name == f"vsr-selection-{os.getuid()}"
+def test_every_user_has_a_cache_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "vsr" / "selection"

@@ -34,7 +34,7 @@ def calibrate(
     from vsr.encoder.bundle import default_bundle_path
     from vsr.evaluation.calibrate import Calibration, overlay
     from vsr.evaluation.calibrate import calibrate as fitted
-    from vsr.evaluation.report import demand_writable, written
+    from vsr.evaluation.report import demand_writable, writing
 
     if out is not None:
         demand_writable(out)
@@ -44,7 +44,7 @@ def calibrate(
         )
     text = overlay(found, data)
     if out is not None:
-        with written():
+        with writing():
             out.write_text(text, encoding="utf-8")
     if as_json:
         print_json({"head": head, **found.as_dict()})

@@ -58,7 +58,7 @@ def evaluate(
     from vsr.evaluation.inputs import HEADS, read_inputs
     from vsr.evaluation.plots import draw, draw_red_team, require_matplotlib
     from vsr.evaluation.redteam import red_team
-    from vsr.evaluation.report import around, demand_writable, measured_part, write_docs, written
+    from vsr.evaluation.report import around, demand_writable, measured_part, write_docs, writing
     from vsr.evaluation.report import evaluate as measured
 
     folder = docs / "images" if docs else out
@@ -83,7 +83,7 @@ def evaluate(
         with progress("attacks", None) as done:
             report["red_team"] = red_team(path, sample=limit, done=done)
     names = []
-    with written():
+    with writing():
         if out is not None:
             # before anything else can fail: it holds all that was measured
             text = json.dumps(report, ensure_ascii=False, indent=1)

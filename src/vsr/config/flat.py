@@ -239,7 +239,10 @@ def _check_guard(
     """These plugins do not get to the canonical schema as they are, so all of them is checked here. shared:
     name and content of what holds for all decisions; a threshold that says the same is no other."""
     own, (name, module) = Report(), shared
-    guard = validate(check_keys(plugin, model, own, {}, {}).data, model, own)
+    data = check_keys(plugin, model, own, {}, {}).data
+    if _holds_reference(data) or _holds_reference(module):
+        return None  # in `convert`, which keeps references: what they stand for is checked at load
+    guard = validate(data, model, own)
     if guard is not None and guard.configuration.enabled and guard.configuration.threshold is not None:
         common = module.get("threshold")
         if common is None or _float(common) != guard.configuration.threshold:
@@ -453,6 +456,10 @@ def _float(data: Plain) -> float:
         return float(data) if isinstance(data, int | float | str) else 0.0
     except ValueError:
         return 0.0
+
+
+def _holds_reference(data: Plain) -> bool:
+    return any(isinstance(item, str) and "${" in item for _, item in _walk(data, ()))
 
 
 def _is_off(data: Plain) -> bool:

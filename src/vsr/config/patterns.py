@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from re import Pattern
 from typing import Any, Final
 
 import re2
 
 MAX_PATTERN: Final = 2000
+MOST_COUNTED: Final = 10_000
 
 # Latin, Greek, Cyrillic, Hebrew, Arabic and the scripts of India. The borders below are written as a choice
 # of two tests because one class with a negated \w takes milliseconds to compile.
@@ -69,8 +71,9 @@ def anchor(keyword: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A regular expression as the operator wrote it, in RE2's syntax as in the original. RE2's time grows
-    with the text alone, while whoever writes a prompt could stop Python's matcher with `(a+)+` or `<.*>`.
+    """A regular expression as the operator wrote it, in RE2's syntax as in the original. The time of a search
+    grows with the text alone, while whoever writes a prompt could stop Python's matcher with `(a+)+` or
+    `<.*>`.
 
     compiled: from bytes, which may hold what is no UTF-8.
     """
@@ -86,8 +89,10 @@ class Expression:
         return self.compiled.fullmatch(_bytes(text)) is not None
 
     def count(self, text: str) -> int:
-        """Matches that do not overlap and are not empty."""
-        return sum(found.end() > found.start() for found in self.compiled.finditer(_bytes(text)))
+        """Matches that do not overlap and are not empty, at most MOST_COUNTED. Each is a search of its own,
+        so the caller bounds the text."""
+        matches = islice(self.compiled.finditer(_bytes(text)), MOST_COUNTED)
+        return sum(found.end() > found.start() for found in matches)
 
 
 def raw_pattern(text: str, case_sensitive: bool = True) -> Expression:

@@ -131,18 +131,20 @@ def _body(line: str, where: str) -> Body:
 def _fitted(
     bundle: Bundle, harmless: Sequence[Facts], hostile: Sequence[Facts], target: float
 ) -> Calibration:
-    system = _alarms(harmless, math.inf)
-    if system > target * len(harmless) + 1e-9:
+    by_system = [_alarms([one], math.inf) > 0 for one in harmless]
+    system = sum(by_system)
+    # a new request is as likely to come between any two of these, in the order of their risks, so of `a`
+    # alarms here (a + 1) / (n + 1) are to be expected of new ones
+    alarms = math.floor(target * (len(harmless) + 1) + 1e-9) - 1
+    if system > alarms:
         raise EvaluationError(
-            f"{system} of {len(harmless)} requests alarm by their system prompts, more than {target:g}, and "
-            "the threshold is not for these. Leave system prompts out of the requests, and raise "
+            f"{system} of {len(harmless)} requests alarm by their system prompts, too many for {target:g}, "
+            "and the threshold is not for these. Leave system prompts out of the requests, and raise "
             "global.guards.jailbreak.system_threshold by hand."
         )
     risks = [_risk(one) for one in harmless]
-    # a new request is as likely to come between any two of these, in the order of their risks, so of `a`
-    # alarms here (a + 1) / (n + 1) are to be expected of new ones
-    alarms = math.floor(target * (len(risks) + 1) + 1e-9) - 1
-    threshold = math.ceil(threshold_at(risks, alarms / len(risks)) * 1e5) / 1e5
+    fitted = [math.inf if alarm else risk for alarm, risk in zip(by_system, risks, strict=True)]
+    threshold = math.ceil(threshold_at(fitted, alarms / len(risks)) * 1e5) / 1e5
     if threshold > 1:
         raise EvaluationError(
             f"more than {target:g} of the requests have the highest risk there is; are they harmless?"

@@ -110,7 +110,7 @@ def around(page: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def written() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Around what writes files: an EvaluationError says which one cannot be."""
     try:
         yield
@@ -122,9 +122,9 @@ def written() -> Iterator[None]:
 
 def demand_writable(path: Path) -> None:
     """Makes the folder of a file. Raises EvaluationError, before anything is measured for nothing."""
-    with written():
+    with writing():
         path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.exists()
+        there = os.path.lexists(path)
         path.open("a").close()
         if not there:
             path.unlink()

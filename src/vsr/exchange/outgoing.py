@@ -21,7 +21,7 @@ from vsr.config.policy import Backend, Policy
 from vsr.exchange.front import CHAT_PATH
 from vsr.exchange.values import Attempt, Compose, Forward
 from vsr.guards.masking import placeholder
-from vsr.identity.keys import CREDENTIAL_PARAMETERS
+from vsr.identity.keys import CREDENTIAL_PARAMETER
 from vsr.loopers.aids import Aids
 from vsr.loopers.calls import Ask
 from vsr.loopers.loop import Loop
@@ -159,11 +159,11 @@ class Outgoing:
 
 
 def _without_keys(query: str) -> str:
-    pairs = query.split("&")
-    names = (unquote_plus(pair.partition("=")[0]).lower().replace("-", "_") for pair in pairs)
-    return "&".join(
-        pair for pair, name in zip(pairs, names, strict=True) if name not in CREDENTIAL_PARAMETERS
-    )
+    return "&".join(pair for pair in query.split("&") if not any(map(_names_a_key, pair.split(";"))))
+
+
+def _names_a_key(pair: str) -> bool:
+    return CREDENTIAL_PARAMETER.fullmatch(unquote_plus(pair.partition("=")[0]).lower()) is not None
 
 
 async def maybe_off_loop(size: int, work: Callable[[], _T]) -> _T:

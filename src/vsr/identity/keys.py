@@ -6,6 +6,7 @@ sent on, and where they are not trusted nothing reads them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from vsr.config.headers import CREDENTIALS
@@ -38,8 +39,8 @@ CREDENTIAL_HEADERS = CREDENTIALS | {
 }
 """Never forwarded as they came: a client's key is for this router, a back end's is configured."""
 
-CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "apikey", "access_token", "subscription_key", "token"})
-"""The same in query strings, with `_` for `-`."""
+CREDENTIAL_PARAMETER = re.compile(r"(?:.*(?:key|token|secret)|auth|authorization|password)")
+"""The names of the same in query strings, in lower case."""
 
 
 def authenticate(listener: Listener, fields: Sequence[tuple[str, str]]) -> Principal:

@@ -28,6 +28,8 @@ KEEP_BYTES = 16 * 1024 * 1024
 """About a hundred thousand outcomes; older ones have next to no weight left."""
 FOLLOW_SECONDS = 1.0
 _CHUNK = 1024 * 1024
+_PATIENCE, _START_PATIENCE = 0.2, 30.0
+"""Seconds for another worker that writes a line, or that cuts the file at its start."""
 _HEADING = 100
 """Bytes in which the heading of a file that was cut stands."""
 
@@ -44,14 +46,14 @@ class FeedbackFile:
         self._file = _open(path)
         self._position = max(0, os.fstat(self._file).st_size - KEEP_BYTES)
         self._read_all()
-        with self._alone():
+        with self._alone(_START_PATIENCE):
             if os.fstat(self._file).st_size > 2 * KEEP_BYTES:
                 _shorten(path)
 
     def add(self, outcome: Outcome, event: str = "") -> bool:
         """Written and learned, with what others wrote before it. False for an outcome of an event that was
         taken before, here or by another worker. Raises OSError if it cannot be written."""
-        with self._alone():
+        with self._alone(_PATIENCE):
             self._read_all()
             if self._feedback.knows(event):
                 return False
@@ -78,13 +80,14 @@ class FeedbackFile:
         os.close(self._file)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other worker writes meanwhile to the file that stands at the path, or puts another one there."""
+    def _alone(self, patience: float) -> Iterator[None]:
+        """No other worker writes meanwhile to the file that stands at the path, or puts another one there.
+        Raises OSError if another one holds it for longer than `patience` seconds."""
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            _lock(self._file, patience)
             while not self._is_at_path():
                 self._go_on_with_the_new_file()
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+                _lock(self._file, patience)
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -97,10 +100,10 @@ class FeedbackFile:
 
     def _go_on_with_the_new_file(self) -> None:
         """From where the one before ends in it, after what was written last to that."""
-        new = _open(self._path)
         self._read_all()
-        os.close(self._file)
-        self._file, self._position = new, _known_before(new)
+        new = _open(self._path)
+        before, self._file, self._position = self._file, new, _known_before(new)
+        os.close(before)
 
     def _read_all(self) -> None:
         while self._read():
@@ -144,6 +147,18 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
 
 
+def _lock(file: int, patience: float) -> None:
+    """Live requests wait meanwhile, so not for whoever was stopped while it held the lock."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 def _append(file: int, line: bytes) -> None:
     """The whole line or, if possible, nothing of it. Held alone."""
     size = os.fstat(file).st_size
@@ -181,5 +196,5 @@ def _known_before(file: int) -> int:
     heading = os.pread(file, _HEADING, 0).split(b"\n", 1)[0]
     try:
         return len(heading) + 1 + int(json.loads(heading)["known_before"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, OverflowError, TypeError, KeyError):
         return 0

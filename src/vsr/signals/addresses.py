@@ -16,7 +16,7 @@ _QUOTED_LOCAL: Final = re.compile(r"\"(?=[^\"]*[A-Za-z0-9])[\w .!#$%&'*+/=?^`{|}
 # A bracket right behind a name calls it (`A@B.inv()`), unless mail often ends so or no code stands in it.
 _MAIL_DOMAIN: Final = re.compile(
     r"(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}"
-    r"(?:(?:com|edu|gov|info|net|org|cn|de|fr|jp|ru|uk)(?!\(\))"
+    r"(?:(?:com|edu|gov|cn|fr|jp|ru|uk)(?!\(\))"
     r"|(?:[a-z]{2,24}|xn--[a-z0-9\-]{1,58}[a-z0-9])(?!\((?![^\x00-\x7f])))"
     r"(?![A-Za-z0-9_@]|-[A-Za-z0-9]|\.[A-Za-z])",
     re.IGNORECASE,

@@ -32,7 +32,7 @@ from vsr.signals.rules import TextRules
 from vsr.signals.seats import Seats, open_seats
 from vsr.signals.shared import Shared
 from vsr.signals.usage import used_signals
-from vsr.signals.vectors import BundleEmbedder
+from vsr.signals.vectors import BundleEmbedder, KeptVectors
 
 SignalMap = dict[Key, Signal]
 
@@ -78,6 +78,7 @@ class SignalEngine:
         self._guard = policy.guards.jailbreak
         self._examples = examples or Examples()
         self._embedder = embedder
+        self._asks = KeptVectors()
         self._seats = seats or Seats()
         self.calibration = calibration or TokenCalibration()
         self._shared = Shared()
@@ -197,14 +198,13 @@ class SignalEngine:
             return sight
         if self._embedder is None:
             return replace(sight, earlier_error="no embedder is loaded")
-        made, error = await _embed(self._embedder, wanted, evidence.deadline)
-        if error:
-            return replace(sight, earlier_error=error)
-        known = {text: vector for text, vector in zip(wanted, made, strict=True) if vector.any()}
+        known, error = await self._asks.embed(self._embedder, wanted, evidence.deadline)
+        seen = {text: vector for text, vector in known.items() if vector.any()}
         return replace(
             sight,
-            earlier=tuple(known[text] for text in latest if text in known),
-            history=tuple(known[text] for text in history if text in known),
+            earlier=tuple(seen[text] for text in latest if text in seen),
+            history=tuple(seen[text] for text in history if text in seen),
+            earlier_error=error,
         )
 
     async def _ask_models(

@@ -38,7 +38,7 @@ _NORTH_AMERICAN: Final = re.compile(
 _TRUNK: Final = re.compile(
     _BEFORE
     + r"(?:(?:\(0\d{1,4}\)[ \-]?|0\d{1,4}[ \-/])\d{3,8}(?:[ \-]\d{2,5}){0,4}"
-    + r"|(?<!\b0,)0(?:10|2\d|[3-9]\d\d)\d{7,8}|0\d(?:[ .\-]\d\d){4})"  # 0,0212345678 is a fraction
+    + r"|(?<!\b\d,)0(?:10|2\d|[3-9]\d\d)\d{7,8}|0\d(?:[ .\-]\d\d){4})"  # 3,0212345678 is a fraction
     + _AFTER,
     re.ASCII,
 )

@@ -1,16 +1,20 @@
 """Structure rules: what the shape of the routing text says, as counts, densities and sequences.
 
 Density is per word, or per character in scripts without spaces, so that a threshold means the same in
-English and Chinese.
+English and Chinese. Expressions are counted in the beginning of a long text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from vsr.config.policy_signals import Phrase, StructureRule
 from vsr.facts import Signal
 from vsr.signals.asked import Asked
+
+COUNTED: Final = 65_536
+"""Characters in which the matches of an expression are counted."""
 
 
 def evaluate(rules: Sequence[StructureRule], asked: Asked) -> list[Signal]:
@@ -32,7 +36,8 @@ def _value(rule: StructureRule, asked: Asked) -> float:
         case "count":
             return float(_count(rule, asked))
         case "density":
-            return _count(rule, asked) / asked.units if asked.units else 0.0
+            part = asked if rule.expression is None else _beginning(asked)
+            return _count(rule, part) / part.units if part.units else 0.0
 
 
 def _exists(rule: StructureRule, asked: Asked) -> bool:
@@ -50,9 +55,13 @@ def _count(rule: StructureRule, asked: Asked) -> int:
         case "sequence":
             return sum(_follow(sequence, asked) for sequence in rule.sequences)
         case "regex":
-            return rule.expression.count(asked.text) if rule.expression else 0
+            return rule.expression.count(_beginning(asked).text) if rule.expression else 0
         case "keyword_set":
             return sum(asked.occurrences(phrase.needle, phrase.pattern) for phrase in rule.phrases)
+
+
+def _beginning(asked: Asked) -> Asked:
+    return asked if len(asked.text) <= COUNTED else Asked(asked.text[:COUNTED])
 
 
 def _follow(sequence: Sequence[Phrase], asked: Asked) -> bool:

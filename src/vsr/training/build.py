@@ -134,7 +134,7 @@ def build_bundle(
             if not result.exists():
                 raise EvaluationError(f"--stage {stage} needs {result}: run --stage {name} before it")
         if stage != "prepare" and (work / "prepare.json").exists():
-            _refuse_others(work, seed, data, reported)
+            _refuse_others(work, seed, data, reported, stage in (None, "calibrate", "evaluate"))
         if stage in (None, "train"):
             _refuse_stale(path for left in outputs for path in left)
         for number, (name, result, run) in enumerate(stages):
@@ -143,7 +143,7 @@ def build_bundle(
                 # a stage that fails must not leave what a later run takes for its output or made of that
                 if stage is None:
                     _delete(path for left in outputs[number + 1 :] for path in left)
-                elif name not in ("train", "card"):
+                elif name not in ("prepare", "train", "card"):
                     _delete([result])
                 _timed(name, run, progress)
     console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
@@ -159,9 +159,9 @@ def _delete(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _refuse_others(work: Path, seed: int, data: Path, reported: Sequence[Path]) -> None:
+def _refuse_others(work: Path, seed: int, data: Path, reported: Sequence[Path], needs_data: bool) -> None:
     """Raises EvaluationError if the rows in `work` are of another seed or of other data, or if a file is to
-    be reported on whose texts may be among them."""
+    be reported on whose texts may be among them. Files may be missing unless `needs_data`."""
     now = digests(data, reported)
     known = {"seed": seed, **now, **json.loads((work / "prepare.json").read_text(encoding="utf-8"))}
     if known["seed"] != seed:
@@ -169,7 +169,8 @@ def _refuse_others(work: Path, seed: int, data: Path, reported: Sequence[Path]) 
             f"{work} was begun with --seed {known['seed']}: go on with it, or in an empty --work"
         )
     before, after = known["data"], now["data"]
-    others = sorted(name for name in before | after if before.get(name) != after.get(name))
+    names = before | after if needs_data else after
+    others = sorted(name for name in names if before.get(name) != after.get(name))
     others += [path for path, digest in now["reported"].items() if digest not in known["reported"].values()]
     if others:
         raise EvaluationError(

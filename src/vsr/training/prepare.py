@@ -116,6 +116,7 @@ def prepare(
     every = map(_with_ask, [*_without_streets(read_all(data, forbidden), report), *additions])
     every = map(_anchored, every)
     rows = list(_unique(_clustered(_allowed(every, report), report), forbidden, report))
+    (out / "prepare.json").unlink(missing_ok=True)  # nothing is left to fail but the writing
     write_rows(out / "held.jsonl", (row for row in rows if is_held(row.group)))
     kept = [row for row in rows if not is_held(row.group)]
     made = [row for row in joined(kept, seed) if not is_held(row.group)]

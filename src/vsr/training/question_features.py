@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,8 +50,8 @@ class Features:
 
 
 def cache_directory() -> Path:
-    """One for each user: that of another cannot be written to."""
-    return Path(tempfile.gettempdir()) / f"vsr-selection-{os.getuid()}"
+    """A folder of the user's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "selection"
 
 
 def read_features(

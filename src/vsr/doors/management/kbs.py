@@ -201,7 +201,7 @@ def _put(data: dict[str, Plain], name: str, entry: dict[str, Plain] | None) -> P
     place = next((n for n, one in enumerate(entries) if _named(one, name)), len(entries))
     before = entries[place] if place < len(entries) else None
     kept = {key: one for key, one in before.items() if key == _KEPT} if isinstance(before, dict) else {}
-    entries[place : place + 1] = [] if entry is None else [{"name": name} | kept | entry | {"name": name}]
+    entries[place : place + 1] = [] if entry is None else [{"name": name, **kept, **entry}]
     return data | {"global": root | {"model_catalog": catalog | {"kbs": entries}}}
 
 

@@ -7,6 +7,7 @@ of a request gets in.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,6 +18,7 @@ from vsr.chat.body import dump_json
 from vsr.config.labels import DOMAINS
 from vsr.config.policy import Policy
 from vsr.doors.management.judging import invalid
+from vsr.errors import StorageFailed
 from vsr.generation import Generation
 from vsr.selection.feedback import VERDICTS, Outcome
 
@@ -46,7 +48,14 @@ async def record(generation: Generation, body: Mapping[str, Any]) -> Response:
     """201, or 200 if an outcome of the same `event_id` has been taken before."""
     outcome = parse_outcome(generation.policy, body)
     memory = generation.memory
-    if not memory.learn(outcome, str(body.get("event_id") or "")):
+    try:
+        is_new = memory.learn(outcome, str(body.get("event_id") or ""))
+    except OSError as error:
+        raise StorageFailed(
+            f"The outcome was not taken, send it again: {error.strerror or type(error).__name__}.",
+            status=507 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 503,
+        ) from None
+    if not is_new:
         return _json({"status": "duplicate"}, 200)
     return _json({"status": "recorded", "outcomes": memory.recorder.feedback.outcomes}, 201)
 
