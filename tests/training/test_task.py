@@ -71,7 +71,7 @@ async def test_a_fine_tuned_classifier_is_right_at_run_time(architecture: str, t
     )
     assert isinstance(model, ImportedClassifier)
     assert isinstance(bare, ImportedClassifier)
-    texts = ["find the integral and derivative function of this", "the court law damages under contract"]
+    texts = ["find integral 积分 and derivative function", "the court 合同 damages under contract"]
     try:
         answers = await model.classify(texts, deadline=None)
         by_adapter = await bare.classify(texts, deadline=None)
