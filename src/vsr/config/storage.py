@@ -123,7 +123,7 @@ class ConfigFile:
         directory = self._directory()
         directory.mkdir(mode=0o700, exist_ok=True)
         with (directory / ".lock").open("a") as lock:
-            _wait_for(lock.fileno())
+            lock_alone(lock.fileno(), _LOCK_SECONDS)
             yield
 
     def _keep(self, before: bytes) -> None:
@@ -137,12 +137,12 @@ class ConfigFile:
             (self._directory() / f"{version.id}.yaml").unlink(missing_ok=True)
 
 
-def _wait_for(lock: int) -> None:
-    """OSError (EWOULDBLOCK) if somebody else holds it for too long."""
-    deadline = time.monotonic() + _LOCK_SECONDS
+def lock_alone(file: int, seconds: float) -> None:
+    """Raises OSError (EWOULDBLOCK) if somebody else holds the file's lock for longer."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise

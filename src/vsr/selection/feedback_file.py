@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from vsr.config.storage import lock_alone
 from vsr.selection.feedback import Feedback, Outcome
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ KEEP_BYTES = 16 * 1024 * 1024
 FOLLOW_SECONDS = 1.0
 _CHUNK = 1024 * 1024
 _PATIENCE, _START_PATIENCE = 0.2, 30.0
-"""Seconds for another worker that writes a line, or that cuts the file at its start."""
+"""Seconds for another worker that writes a line, or that cuts the file at its start. Live requests wait
+meanwhile, so not for whoever was stopped while it held the lock."""
 _HEADING = 100
 """Bytes in which the heading of a file that was cut stands."""
 
@@ -84,10 +86,10 @@ class FeedbackFile:
         """No other worker writes meanwhile to the file that stands at the path, or puts another one there.
         Raises OSError if another one holds it for longer than `patience` seconds."""
         try:
-            _lock(self._file, patience)
+            lock_alone(self._file, patience)
             while not self._is_at_path():
                 self._go_on_with_the_new_file()
-                _lock(self._file, patience)
+                lock_alone(self._file, patience)
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -145,18 +147,6 @@ def _parse(line: bytes) -> tuple[Outcome | None, str]:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-
-
-def _lock(file: int, patience: float) -> None:
-    """Live requests wait meanwhile, so not for whoever was stopped while it held the lock."""
-    until = time.monotonic() + patience
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
 
 
 def _append(file: int, line: bytes) -> None:
