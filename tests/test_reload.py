@@ -384,13 +384,18 @@ class BusyGeneration(Generation):
         return await super().successor(policy)
 
 
+def make_busy(path: Path, encoder: ScriptedEncoder) -> tuple[Live, Reloader, BusyGeneration]:
+    live, reloader = make(path, encoder)
+    busy = BusyGeneration(live.current.policy, cast(Encoder, encoder), live.current.metrics)
+    live.current = busy
+    return live, reloader, busy
+
+
 async def test_a_file_that_met_a_busy_encoder_is_tried_again(
     path: Path, encoder: ScriptedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsr.reload._PAUSES", ())
-    live, reloader = make(path, encoder)
-    busy = BusyGeneration(live.current.policy, cast(Encoder, encoder), live.current.metrics)
-    live.current = busy
+    live, reloader, busy = make_busy(path, encoder)
     path.write_text(document("b"))
     watching = asyncio.create_task(reloader.watch(interval=0.001, settle=0.001, retry=0.001))
     try:
@@ -408,9 +413,7 @@ async def test_a_signal_that_met_a_busy_encoder_is_tried_again_although_the_file
     path: Path, encoder: ScriptedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsr.reload._PAUSES", ())
-    live, reloader = make(path, encoder)
-    busy = BusyGeneration(live.current.policy, cast(Encoder, encoder), live.current.metrics)
-    live.current = busy
+    live, reloader, busy = make_busy(path, encoder)
     assert not await reloader.reload(force=True)
     watching = asyncio.create_task(reloader.watch(interval=0.001, settle=0.001, retry=0.001))
     try:

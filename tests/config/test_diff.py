@@ -50,6 +50,19 @@ def test_another_order_of_what_is_tried_in_order_is_told() -> None:
     assert told(PROVIDERS + one, PROVIDERS + other) == ["~ decisions (order): d before e → e before d"]
 
 
+def test_an_expression_is_told_by_its_text() -> None:
+    guards = "global: {guards: {jailbreak: {allow_list: ['%s']}}}\n"
+    changes = compare(policy(guards % "a+"), policy(guards % "b+"))
+    assert [str(change) for change in changes] == ["~ guards.jailbreak.allow_list: [a+] → [b+]"]
+    keyword = DECISION.replace("keywords: [x]", "method: regex, keywords: [x]")
+    assert told(PROVIDERS + keyword, PROVIDERS + keyword) == []
+    source = "{type: regex, pattern: %s}"
+    shape = "routing: {signals: {structure: [{name: s, feature: {type: count, source: " + source + "}}]}}\n"
+    assert told(PROVIDERS + shape % "a", PROVIDERS + shape % "b") == [
+        "~ signals.structures.s.expression: a → b"
+    ]
+
+
 def test_values_of_header_fields_are_never_shown() -> None:
     header = PROVIDERS.replace(
         'endpoint: "127.0.0.1:9001"', 'endpoint: "127.0.0.1:9001", extra_headers: {x-team: "${K}"}'

@@ -199,6 +199,7 @@ def test_an_outcome_that_cannot_be_written_is_none_and_may_come_again(
     assert feedback.outcomes == 2
 
 
+@pytest.mark.timeout(10)
 def test_nobody_waits_for_a_worker_that_holds_the_file_and_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from vsr.signals.asked import Asked
 from vsr.signals.authz import Caller
 from vsr.signals.context import PER_IMAGE, TokenCalibration
 from vsr.signals.modality import detect
+from vsr.signals.structure import COUNTED
 
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}
 RESULT = {"role": "tool", "tool_call_id": "a", "content": "42"}
@@ -55,6 +56,15 @@ def test_density_is_per_word_or_character(text: str) -> None:
     assert signal.matched
     assert signal.value is not None
     assert 0.2 < signal.value < 0.5
+
+
+def test_an_expression_is_counted_in_the_beginning_of_a_long_text_and_found_in_all_of_it() -> None:
+    text = ("word " * 9 + "mark ") * (COUNTED // 20) + "?" * 9
+    end = "{type: regex, pattern: '[?]'}"
+    assert only(structure("count", end), text).value == 0
+    assert only(structure("exists", end), text).matched
+    density = only(structure("density", "{type: regex, pattern: mark}"), text).value
+    assert density == pytest.approx(0.1, abs=0.001)
 
 
 def test_bytes_are_those_of_utf_8() -> None:

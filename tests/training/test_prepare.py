@@ -195,6 +195,15 @@ def test_a_missing_file_and_a_row_without_its_fields_are_told_with_their_place(t
         prepare(tmp_path, tmp_path / "out", ())
 
 
+def test_rows_that_cannot_be_read_leave_those_of_before_as_they_were(tmp_path: Path) -> None:
+    prepared(tmp_path, intent_train=[intent("What is two plus two?")])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "pii_train.jsonl").unlink()
+    with pytest.raises(EvaluationError, match="cannot be read"):
+        prepare(tmp_path, tmp_path / "out", ())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
 def test_spans_of_types_that_are_not_ours_are_ignored_spans(tmp_path: Path) -> None:
     rows = prepared(tmp_path, pii_train=[pii("Dr. Lee", spans=[[0, 3, "TITLE"], [4, 7, "PERSON"]])])
     assert rows[0].spans == ((4, 7, "PERSON"),)
