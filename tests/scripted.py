@@ -20,6 +20,8 @@ from vsr.config.policy import (
     ReasoningFamily,
     Signals,
 )
+from vsr.encoder.bundle import default_bundle_path, load_bundle
+from vsr.encoder.manifest import Manifest
 from vsr.facts import Coverage, Entity, Passage, Readings, WindowRisk
 
 DOMAINS = ("math", "law", "other")
@@ -33,6 +35,13 @@ class ScriptedBundle:
 
     def jailbreak_threshold(self, role: str, windows: int) -> float:
         return 0.9 if role == "system" else 0.8
+
+
+@dataclass
+class BundleWithManifest(ScriptedBundle):
+    """Describes itself as the packaged bundle does."""
+
+    manifest: Manifest = field(default_factory=lambda: load_bundle(default_bundle_path()).manifest)
 
 
 @dataclass

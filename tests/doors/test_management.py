@@ -15,7 +15,7 @@ import pytest
 
 from tests.doors.running import generation_of
 from tests.doors.wire import Reply, Wire, ask
-from tests.scripted import ScriptedBundle, ScriptedEncoder, make_policy
+from tests.scripted import BundleWithManifest, ScriptedBundle, ScriptedEncoder, make_policy
 from vsr.chat.request import parse_chat_request
 from vsr.config.policy import (
     Band,
@@ -37,8 +37,6 @@ from vsr.config.predicate import Predicate
 from vsr.content import Secret
 from vsr.doors.management import management_app
 from vsr.doors.server import HttpServer
-from vsr.encoder.bundle import default_bundle_path, load_bundle
-from vsr.encoder.manifest import Manifest
 from vsr.errors import InternalError
 from vsr.facts import Passage, Readings
 from vsr.generation import Generation, Live
@@ -114,11 +112,6 @@ async def test_every_listed_endpoint_is_served_and_in_the_openapi_document(api: 
 async def test_models_are_those_that_clients_may_name(api: Api) -> None:
     names = [model["id"] for model in (await api.get("/v1/models")).json["data"]]
     assert "auto" in names
-
-
-@dataclass
-class BundleWithManifest(ScriptedBundle):
-    manifest: Manifest = field(default_factory=lambda: load_bundle(default_bundle_path()).manifest)
 
 
 async def test_the_bundle_and_its_labels_are_described() -> None:

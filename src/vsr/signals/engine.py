@@ -77,7 +77,7 @@ class SignalEngine:
         self._recipes = {one.recipe: _Recipe(one) for one in (policy, *policy.recipes.values())}
         self._guard = policy.guards.jailbreak
         self._examples = examples or Examples()
-        self._embedder = embedder
+        self.embedder = embedder
         self._asks = KeptVectors()
         self._seats = seats or Seats()
         self.calibration = calibration or TokenCalibration()
@@ -102,7 +102,7 @@ class SignalEngine:
         opened = await open_seats(policy, shared) if seats is None else None
         used = opened or seats or Seats()
         embedder = used.embedder or BundleEmbedder(encoder)
-        known = before._examples.vectors if before and before._embedder == embedder else {}
+        known = before._examples.vectors if before and before.embedder == embedder else {}
         examples = Examples((policy, *policy.recipes.values()), embedder, known)
         try:
             await examples.load(patient=used.embedder is not None)
@@ -196,9 +196,9 @@ class SignalEngine:
         wanted = list(dict.fromkeys((*latest, *history)))
         if not wanted:
             return sight
-        if self._embedder is None:
+        if self.embedder is None:
             return replace(sight, earlier_error="no embedder is loaded")
-        known, error = await self._asks.embed(self._embedder, wanted, evidence.deadline)
+        known, error = await self._asks.embed(self.embedder, wanted, evidence.deadline)
         seen = {text: vector for text, vector in known.items() if vector.any()}
         return replace(
             sight,

@@ -5,6 +5,7 @@ endpoints  the table of everything it serves
 describe   what it says about itself and about what is loaded
 judging    one text or request through `judge` and `decide`, without any effect
 classify   the answers of /api/v1/classify/*
+embeddings the answers of /api/v1/embeddings and /api/v1/similarity
 evaluate   the answer of /api/v1/eval
 """
 

@@ -21,6 +21,7 @@ from vsr.doors.management.judging import (
     judge_text,
     option,
     text_of,
+    texts_of,
 )
 from vsr.encoder.manifest import AskHead
 from vsr.errors import Unavailable
@@ -76,7 +77,7 @@ async def batch(generation: Generation, body: Body) -> Result:
     task = body.get("task_type") or "intent"
     if not isinstance(task, str) or task not in _TASKS:
         raise invalid(f"task_type must be one of {', '.join(_TASKS)}", "task_type", "INVALID_TASK_TYPE")
-    texts = _texts(body, generation.policy.management.max_batch_size)
+    texts = texts_of(body, "texts", generation.policy.management.max_batch_size)
     probabilities = option(body, "return_probabilities")
     started = time.perf_counter()
     judged: list[Judged] = []
@@ -96,18 +97,6 @@ async def _judge(generation: Generation, text: str) -> Judged:
     judged = await judge_text(generation, text)
     judged.require_readings()
     return judged
-
-
-def _texts(body: Body, most: int) -> list[str]:
-    texts = body.get("texts")
-    if not isinstance(texts, list) or not texts:
-        raise invalid("texts must be a non-empty array of strings", "texts")
-    if len(texts) > most:
-        raise invalid(f"texts must not hold more than {most} entries", "texts")
-    for index, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise invalid(f"texts[{index}] must be a non-empty string", f"texts[{index}]")
-    return texts
 
 
 def _category(judged: Judged, probabilities: bool) -> Result:

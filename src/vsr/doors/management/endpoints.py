@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import HTMLResponse, Response
 
 from vsr.chat.body import dump_json
-from vsr.doors.management import classify, config, describe, kbs, outcomes, recipes
+from vsr.doors.management import classify, config, describe, embeddings, kbs, outcomes, recipes
 from vsr.doors.management.evaluate import evaluate
 from vsr.doors.management.permissions import Permission
 from vsr.doors.management.saving import Sent
@@ -40,6 +40,25 @@ _BATCH = {
         "texts": {"type": "array", "items": {"type": "string"}},
         "task_type": {"type": "string", "enum": ["intent", "pii", "security", "all"], "default": "intent"},
         "options": {"type": "object", "properties": {"return_probabilities": {"type": "boolean"}}},
+    },
+}
+_STRING = {"type": "string"}
+_STRINGS = {"type": "array", "items": _STRING}
+_SPACE = {"model": {"type": "string", "default": "auto"}, "dimension": {"type": "integer"}}
+_EMBEDDINGS = {"type": "object", "required": ["texts"], "properties": {"texts": _STRINGS, **_SPACE}}
+_SIMILARITY = {
+    "type": "object",
+    "required": ["text1", "text2"],
+    "properties": {"text1": _STRING, "text2": _STRING, **_SPACE},
+}
+_NEAREST = {
+    "type": "object",
+    "required": ["query", "candidates"],
+    "properties": {
+        "query": _STRING,
+        "candidates": _STRINGS,
+        "top_k": {"type": "integer", "minimum": 0, "default": 0},
+        **_SPACE,
     },
 }
 _EVAL = {
@@ -118,6 +137,10 @@ def endpoints(reloader: Reloader | None = None) -> tuple[Endpoint, ...]:
         ),
         _post("/api/v1/classify/combined", "Intent, PII and security of a text", classify.combined, _TEXT),
         _post("/api/v1/classify/batch", "One of these three, or all, of many texts", classify.batch, _BATCH),
+        _post("/api/v1/embeddings", "Texts as vectors", embeddings.embeddings, _EMBEDDINGS),
+        Endpoint("GET", "/api/v1/embeddings/models", "What makes vectors", _about(embeddings.models)),
+        _post("/api/v1/similarity", "How near two texts are", embeddings.similarity, _SIMILARITY),
+        _post("/api/v1/similarity/batch", "The texts nearest to one", embeddings.similarity_batch, _NEAREST),
         *(_configuration(reloader) if reloader is not None else ()),
     )
     return table

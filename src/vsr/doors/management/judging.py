@@ -61,11 +61,23 @@ def chat_body(generation: Generation, messages: object, model: str) -> dict[str,
     return {"model": model or auto, "messages": messages}
 
 
-def text_of(body: Mapping[str, Any]) -> str:
-    text = body.get("text")
+def text_of(body: Mapping[str, Any], name: str = "text") -> str:
+    text = body.get(name)
     if not isinstance(text, str) or not text.strip():
-        raise invalid("text must be a non-empty string", "text")
+        raise invalid(f"{name} must be a non-empty string", name)
     return text
+
+
+def texts_of(body: Mapping[str, Any], name: str, most: int) -> list[str]:
+    texts = body.get(name)
+    if not isinstance(texts, list) or not texts:
+        raise invalid(f"{name} must be a non-empty array of strings", name)
+    if len(texts) > most:
+        raise invalid(f"{name} must not hold more than {most} entries", name)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise invalid(f"{name}[{index}] must be a non-empty string", f"{name}[{index}]")
+    return texts
 
 
 def option(body: Mapping[str, Any], name: str) -> bool:
