@@ -28,7 +28,8 @@ class Leaf:
     """One string of the body inside a passage: `text[start:end]` stands at `path`, from character
     `offset` of it on.
 
-    A leaf whose `path` is empty is shown to the judges but cannot be rewritten (an object key).
+    A leaf whose `path` is empty is shown to the judges but cannot be rewritten (an object key, an
+    encoded file).
     """
 
     start: int

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from vsr.chat import fields
+from vsr.chat.edit import touched
 from vsr.chat.request import ChatRequest
 from vsr.config.policy import Decision, ModelRef, Policy, Prompt
 from vsr.decisions.engine import Signals, winner
@@ -99,7 +101,10 @@ async def judge(
     if readings is not None and request.unread:
         unread = (*request.unread, *readings.coverage.unread)
         readings = replace(readings, coverage=replace(readings.coverage, unread=unread))
-    entities = merge_entities(passages, readings.entities if readings else (), patterns)
+    heard = (
+        [entity for entity in readings.entities if not _names_a_call(passages, entity)] if readings else []
+    )
+    entities = merge_entities(passages, heard, patterns)
     points = _operating_points(encoder, readings)
     evidence = evidence_of(request, readings, encoder_error, entities, points, caller, deadline)
     found = await engine.compute(policy, evidence, everything=everything)
@@ -160,6 +165,15 @@ def _find_all(passages: Sequence[Passage]) -> list[Entity]:
         for index, passage in enumerate(passages)
         for kind, start, end, score in find_identifiers(passage.text.reveal())
     ]
+
+
+def _names_a_call(passages: Sequence[Passage], entity: Entity) -> bool:
+    """Whether it lies in an identifier of the format. To the encoder many look like names or passwords, and
+    masking one would tear a tool's result from its call."""
+    passage = passages[entity.passage]
+    leaves = [leaf for leaf, _, _ in touched(passage, entity)]
+    text = passage.text.reveal()
+    return all(fields.is_identifier(leaf.path, text[leaf.start : leaf.end]) for leaf in leaves)
 
 
 def _operating_points(encoder: Encoder | None, readings: Readings | None) -> dict[str, float]:

@@ -17,8 +17,10 @@ VALUES = st.recursive(
 )
 
 
-def test_only_objects_and_arrays_are_json() -> None:
+def test_only_objects_arrays_and_strings_are_json() -> None:
     assert is_json(' {"a": [1]}')
+    assert is_json('"Ann"')
+    assert not is_json('"Ann" and "Bert"')
     assert not is_json("13812345678")
     assert not is_json("[see below]")
     assert not is_json("{" * 100_000)

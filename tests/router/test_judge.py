@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.encoder.tiny_bundle import MarkBackend, tiny_bundle
+from tests.scripted import ScriptedEncoder, make_policy
 from vsr.chat.edit import replace_spans
 from vsr.chat.request import parse_chat_request
 from vsr.config.policy import Policy, PromptGuard
@@ -79,3 +80,19 @@ async def test_an_attack_in_code_is_found_however_much_harmless_code_stands_befo
     for texts in ((*[harmless] * 9, attack), (" 0 . ".join(["x" * 9] * 99 + [harmless] * 9 + [attack]),)):
         facts = await judged(encoder, *texts)
         assert assess_prompt(facts, PromptGuard()).state == "violating"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "found"), [("alicecallsthistool", 0), ("alice, who lives in Paris", 1)]
+)
+async def test_what_the_encoder_takes_for_a_name_in_a_machines_identifier_is_none(
+    identifier: str, found: int
+) -> None:
+    messages = [
+        {"role": "user", "content": "hello"},
+        {"role": "tool", "tool_call_id": identifier, "content": "done"},
+    ]
+    request = parse_chat_request({"model": "auto", "messages": messages})
+    facts = await judge(request, make_policy(), ScriptedEncoder())  # type: ignore[arg-type] # scripted
+    assert any(identifier in passage.text.reveal() for passage in facts.passages)
+    assert len(facts.entities) == found

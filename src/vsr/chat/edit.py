@@ -74,8 +74,8 @@ def replace_spans(
 
     Overlapping spans become one, under the placeholder of the most probable of them; a span that
     crosses into the next string is replaced in both. A number becomes the placeholder, and a string that
-    is JSON stays JSON. Refused if a span stands in an object's key: renaming it would change what the
-    request means, and leaving it would be a masking that did not happen.
+    is JSON stays JSON. Refused if a span stands in an object's key or an encoded file: renaming a key would
+    change what the request means, and leaving the span would be a masking that did not happen.
     """
     spans: dict[BodyPath, list[Span]] = {}
     values: dict[BodyPath, str | int | float] = {}
@@ -83,7 +83,9 @@ def replace_spans(
     for entity in sorted(entities, key=lambda entity: -entity.score):
         for leaf, start, end in touched(passages[entity.passage], entity):
             if not leaf.path:
-                raise Refused("personal data stands in a field name, where it cannot be masked")
+                raise Refused(
+                    "personal data stands in a field name or an encoded file, where it cannot be masked"
+                )
             if leaf.path not in values:
                 values[leaf.path] = _value_at(body, leaf.path)
             spans.setdefault(leaf.path, []).append((start, end, placeholder(entity)))

@@ -1,11 +1,12 @@
 """Which strings of a chat request cannot carry words to a model: the closed lists, with reasons.
 
 Everything that is not named here is read, unknown fields included. An entry is a claim about every
-back end we may forward to, so each says why it holds.
+back end we may forward to, so each says why it holds. Also the fields that no request may have.
 """
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Mapping
 
@@ -40,6 +41,9 @@ OPTION_OBJECTS = frozenset(
 )
 """Top-level objects whose own keys name options of an API or variables of a template, which no model
 sees. Their values are read, and so are the keys further down."""
+
+_SETTINGS = OPTION_OBJECTS - {"chat_template_kwargs", "extra_body"}
+"""Those that no client can add a variable of its own to: numbers directly inside are settings."""
 
 LISTS_OF_TEXTS = frozenset({"tools", "functions", "documents"})
 """Top-level arrays whose elements are texts of their own: a passage each, so that what is known about
@@ -105,6 +109,37 @@ NAMES = frozenset(
 )
 """What a body's own objects may call their fields, as far as we or a back end act on them."""
 
+_PROMPTS = frozenset(
+    {
+        "chat_template",
+        "input_embeds",
+        "input_ids",
+        "prompt_embeds",
+        "prompt_token_ids",
+        "token_data",
+        "token_ids",
+    }
+)
+"""A template is a program: it can put words together that no judge has seen. vLLM before 0.11 lets the
+template's arguments replace it too (CVE-2025-61620). The others are prompts in numbers, which TensorRT-LLM,
+SGLang and Dynamo (in `nvext`) take instead of the messages."""
+
+MODEL_CHOICES = frozenset(
+    {"model", "models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"}
+)
+"""By these OpenRouter and LiteLLM, and whoever reads `extra_body`, answer with another model than the
+route's."""
+
+REFUSED: Mapping[tuple[str, ...], frozenset[str]] = {
+    (): _PROMPTS | MODEL_CHOICES - {"model"},
+    ("chat_template_kwargs",): _PROMPTS,
+    ("nvext",): _PROMPTS,
+    ("extra_body",): _PROMPTS | MODEL_CHOICES | {"messages"},
+    ("extra_body", "chat_template_kwargs"): _PROMPTS,
+    ("extra_body", "nvext"): _PROMPTS,
+}
+"""Where in the body an object stands → the fields that it must not have, in lower case."""
+
 _ID_PATHS = frozenset(
     {
         ("id",),
@@ -121,11 +156,17 @@ _ID_PATHS = frozenset(
 FEWEST_DIGITS = 7
 MOST_DIGITS = 19
 """Digits of a telephone number without its area, and of the longest card number."""
+_SHORT_ID = 9
+"""Letters and digits of Mistral's identifiers: chance often makes a name of so few letters, and there is
+hardly room for two words."""
+_LONGEST_RUN = 12
+"""Letters of one case that chance may put one after another in an identifier."""
 _MACHINE_ID = re.compile(
     rf"(?![0-9]{{{FEWEST_DIGITS},{MOST_DIGITS}}}\Z)"
-    r"(?:(?:call|toolu|fc|tool|chatcmpl-tool|file|audio)[-_])?[0-9A-Za-z]{1,40}"
+    r"(?:(?:call|toolu|fc|tool|chatcmpl-tool|file|audio)[-_])?([0-9A-Za-z]{1,40})"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
+_WORD = re.compile(r"[A-Za-z][a-z]{2,}|[A-Z]{5,}")
 
 MEDIA_PARTS: Mapping[str, str] = {
     "image": "image",
@@ -148,6 +189,7 @@ _LINK = re.compile(r"https?://\S{1,8192}")
 _BASE64 = r"(?:[A-Za-z0-9+/]{60,}+\r?\n)*+[A-Za-z0-9+/]*+={0,2}(?:\r?\n)?"
 _ENCODED = re.compile(_BASE64)
 _DATA_URL = re.compile(rf"data:[!-+\--~]{{0,200}};base64,{_BASE64}")
+_TEXT_URL = re.compile(r"data:(?:text/|application/(?:[^;,]+\+)?(?:json|xml);)", re.IGNORECASE)
 
 
 def is_read_key(key: str) -> bool:
@@ -157,23 +199,43 @@ def is_read_key(key: str) -> bool:
 def says_nothing(path: BodyPath, value: str) -> bool:
     """Whether the string at `path` is a word of a closed vocabulary or a machine's identifier.
 
-    Identifiers are left alone because masking one would tear a tool's result from its call. One of
-    that shape has no room for words that a judge could recognise.
+    Identifiers are left alone because masking one would tear a tool's result from its call.
     """
     if value in _WORDS.get(_field(path), ()):
         return True
-    return _MACHINE_ID.fullmatch(value) is not None and path[0] == "messages" and _shape(path) in _ID_PATHS
+    return is_identifier(path, value) and _looks_made(value)
+
+
+def is_identifier(path: BodyPath, value: str) -> bool:
+    """Whether the string at `path` has the form of a machine's identifier, where the format has one."""
+    return (
+        path[:1] == ("messages",) and _shape(path) in _ID_PATHS and _MACHINE_ID.fullmatch(value) is not None
+    )
+
+
+def _looks_made(value: str) -> bool:
+    """Whether a machine may have drawn the identifier at random. Some templates print them, so words written
+    together are read: nothing else in it, one longer than chance makes them, or three that fill most of it.
+    """
+    match = _MACHINE_ID.fullmatch(value)
+    if match is None or match[1] is None or len(match[1]) <= _SHORT_ID:
+        return match is not None
+    words = [len(word) for word in _WORD.findall(match[1])]
+    letters, length = sum(words), len(match[1])
+    several = len(words) >= 3 and 4 * letters > 3 * length
+    return not (several or letters == length or max(words, default=0) > _LONGEST_RUN)
 
 
 def number(path: BodyPath, value: object) -> str:
     """The digits of a number that may identify somebody; "" for any other value.
 
     Identifiers written as bare numbers (telephones, cards) are whole and have at least FEWEST_DIGITS
-    digits. Numbers at the top level and in options are settings of the API.
+    digits. Numbers at the top level and directly in options are settings of the API.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         return ""
-    if len(path) == 1 or path[0] in OPTION_OBJECTS or value != int(value):
+    setting = len(path) == 1 or (len(path) == 2 and path[0] in _SETTINGS)
+    if setting or value != int(value):
         return ""
     digits = str(int(value))
     return digits if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS else ""
@@ -193,6 +255,19 @@ def media_kind(path: BodyPath, value: str) -> str:
         return kind
     bare = holder not in ("image_url", "audio_url", "video_url")
     return kind if bare and _ENCODED.fullmatch(value) else ""
+
+
+def text_of_file(url: str) -> str:
+    """What stands in the file of text that is the data URL; "" for other media.
+
+    Bytes that are not UTF-8 are replaced and what is too much or too little of base64 is mended, as some
+    back ends do: one such byte must not hide the rest.
+    """
+    if not _TEXT_URL.match(url):
+        return ""
+    encoded = "".join(url.partition(";base64,")[2].split()).rstrip("=")
+    whole = len(encoded) - (len(encoded) % 4 == 1)
+    return binascii.a2b_base64(encoded[:whole] + "=" * (-whole % 4)).decode(errors="replace")
 
 
 def _shape(path: BodyPath) -> tuple[str | type[int], ...]:

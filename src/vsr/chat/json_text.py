@@ -16,13 +16,15 @@ Span = tuple[int, int, str]
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL)
 _SPELLED_OUT = re.compile(r"\\(?:u(d[89ab]..)\\u(d[c-f]..)|u(....)|.)", re.DOTALL | re.IGNORECASE)
 """A surrogate pair, another \\u, or two characters."""
-_SHORT_ESCAPE = re.compile(r"\\([^u])")
+_SHORT_FORMS = {'"': r"\"", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_READ_ESCAPE = re.compile(r"\\(?:u00[01].|([^u]))")
+"""A control character, or a character after a backslash."""
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
 
 def is_json(text: str) -> bool:
-    """Whether the text is a JSON object or array."""
-    if text.lstrip()[:1] not in ("{", "["):
+    """Whether the text is a JSON object, array or string."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
         return False
     try:
         # numbers as they stand: CPython refuses to convert those of more than 4,300 digits, others do not
@@ -33,8 +35,8 @@ def is_json(text: str) -> bool:
 
 
 def without_unicode_escapes(text: str) -> str:
-    r"""The JSON `text` with characters in the place of its \u escapes, but of those that a string
-    must escape. Half of a surrogate pair stays half of one."""
+    r"""The JSON `text` with characters in the place of its \u escapes, and with short escapes such as \n
+    where a string must have one. Half of a surrogate pair stays half of one."""
     return _SPELLED_OUT.sub(_character, text)
 
 
@@ -42,19 +44,26 @@ def _character(escape: re.Match[str]) -> str:
     high, low, unit = escape.groups()
     if high:
         return chr(0x10000 + (int(high, 16) - 0xD800 << 10) + int(low, 16) - 0xDC00)
-    character = chr(int(unit, 16)) if unit else "\\"
-    return escape[0] if character < " " or character in '"\\' else character
+    if not unit:
+        return escape[0]
+    character = chr(int(unit, 16))
+    return _SHORT_FORMS.get(character, escape[0] if character < " " else character)
 
 
 def as_parsed(text: str) -> str:
-    r"""JSON with blanks in the place of its escapes' backslashes, and of the letters that stand for blanks.
+    r"""JSON with blanks in the place of its escapes' backslashes, and of what stands for control characters.
 
     Whoever parses `Ignore\nall` has two words, and whoever does not has none that is known. As long as
-    before, so that offsets stay; a text that is no JSON, and `\u`, are left alone.
+    before, so that offsets stay; a text that is no JSON, and any other `\u`, are left alone.
     """
     if "\\" not in text or not is_json(text):
         return text
-    return _SHORT_ESCAPE.sub(lambda escape: "  " if escape[1] in "nrtbf" else " " + escape[1], text)
+    return _READ_ESCAPE.sub(_as_read, text)
+
+
+def _as_read(escape: re.Match[str]) -> str:
+    character = escape[1]
+    return " " + character if character and character not in "nrtbf" else " " * len(escape[0])
 
 
 def within_scalars(text: str, spans: Sequence[Span]) -> list[Span]:

@@ -142,7 +142,8 @@ class _Reader:
         return said
 
     def _collect_part(self, value: object, path: BodyPath, into: list[Piece]) -> None:
-        """As `_collect`, for a part's fields: bytes of media, directly or one level down, are not text."""
+        """As `_collect`, for a part's fields: bytes of media, directly or one level down, are not text, but
+        for a file of text, which is read and cannot be rewritten."""
         if isinstance(value, dict):
             self._count()
             for name, item in value.items():
@@ -153,10 +154,13 @@ class _Reader:
 
     def _collect_medium(self, value: object, path: BodyPath, into: list[Piece]) -> None:
         kind = fields.media_kind(path, value) if isinstance(value, str) else ""
-        if kind:
-            self._note_unread(kind)
-        else:
+        if not isinstance(value, str) or not kind:
             self._collect(value, path, into)
+        elif text := fields.text_of_file(value):
+            self._count()
+            into.append(((), as_parsed(text), 0))
+        else:
+            self._note_unread(kind)
 
     def _collect(self, value: object, path: BodyPath, into: list[Piece]) -> None:
         if isinstance(value, str):

@@ -6,6 +6,7 @@ end's to judge. Messages of errors never quote the client.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +15,16 @@ from vsr.chat import fields
 from vsr.chat.conversation import Conversation, read_conversation
 from vsr.chat.edit import Change, set_paths
 from vsr.chat.json_text import is_json, without_unicode_escapes
+from vsr.chat.parts import with_texts_apart
 from vsr.chat.passages import read_passages
 from vsr.errors import InvalidRequest
-from vsr.facts import Passage
+from vsr.facts import BodyPath, Passage
 
 MAX_METADATA_ENTRIES = 32
 MAX_METADATA_KEY_BYTES = 128
 MAX_METADATA_VALUE_BYTES = 1024
+
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,9 @@ def parse_chat_request(body: dict[str, Any]) -> ChatRequest:
     stream = _flag(body, "stream")
     options = _object(body, "stream_options")
     _check_metadata(body)
-    _check_template(body)
-    body = _with_plain_arguments(body)
+    _check_refused(body)
+    body = _with_plain_json(body)
+    body = with_texts_apart(body)
     reading = read_passages(body)
     return ChatRequest(
         body=body,
@@ -92,6 +97,11 @@ def _check_message(message: object, where: str) -> None:
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise InvalidRequest(f"{where}.role is required and must be a string", param=f"{where}.role")
+    if role not in fields.ROLES and (known := role.strip().casefold()) in fields.ROLES:
+        # some back ends take it for that, and neither routing nor the system prompt's plugin does
+        raise InvalidRequest(
+            f"{where}.role differs from {known} in case or blanks only", param=f"{where}.role"
+        )
     content = message.get("content")
     if content is None or isinstance(content, str):
         return
@@ -156,47 +166,67 @@ def _check_metadata(body: Mapping[str, Any]) -> None:
             )
 
 
-def _check_template(body: Mapping[str, Any]) -> None:
-    """A template is a program: it can put words together that no judge has seen. vLLM before 0.11 lets the
-    template's arguments replace it too (CVE-2025-61620)."""
-    for where in ("", "chat_template_kwargs", "extra_body", "extra_body.chat_template_kwargs"):
+def _check_refused(body: Mapping[str, Any]) -> None:
+    """What no judge could read, and what would choose another model than the route's."""
+    for where, refused in fields.REFUSED.items():
         holder: Any = body
-        for name in where.split(".") if where else ():
+        for name in where:
             holder = holder.get(name) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and holder.get("chat_template") is not None:
-            param = f"{where}.chat_template".lstrip(".")
-            raise InvalidRequest(f"{param} cannot be set by a request here", param=param)
+        for name, value in holder.items() if isinstance(holder, dict) else ():
+            known = name.casefold()
+            if value is not None and known in refused:
+                param = ".".join((*where, known))
+                why = ", the router chooses the model" if known in fields.MODEL_CHOICES else ""
+                raise InvalidRequest(f"{param} cannot be set by a request here{why}", param=param)
 
 
-def _with_plain_arguments(body: dict[str, Any]) -> dict[str, Any]:
-    r"""`body` without \u escapes in the arguments of tool calls.
+def _with_plain_json(body: dict[str, Any]) -> dict[str, Any]:
+    r"""`body` without \u escapes in what is JSON inside a string: arguments of tool calls, results of tools.
 
-    Arguments are JSON inside a string, and back ends parse it before they print it into the prompt:
-    `\u0069gnore` would reach the model as a word that no judge has read.
+    Back ends parse arguments before they print them into the prompt: `\u0069gnore` would reach the model
+    as a word that no judge has read. Results many programs write with escapes for all that is not ASCII,
+    which a model reads as well as the letters, and in which no name would be found.
     """
     changes: list[Change] = []
     for index, message in enumerate(body["messages"]):
+        base: BodyPath = ("messages", index)
         calls = message.get("tool_calls")
         for number, call in enumerate(calls if isinstance(calls, list) else ()):
             function = call.get("function") if isinstance(call, dict) else None
-            path = ("messages", index, "tool_calls", number, "function", "arguments")
-            changes += _plain(function, path)
-        changes += _plain(message.get("function_call"), ("messages", index, "function_call", "arguments"))
+            changes += _plain_arguments(function, (*base, "tool_calls", number, "function", "arguments"))
+        changes += _plain_arguments(message.get("function_call"), (*base, "function_call", "arguments"))
+        if fields.ROLES.get(message["role"]) == "tool":
+            changes += _plain_result(message.get("content"), (*base, "content"))
     return set_paths(body, changes) if changes else body
 
 
-def _plain(function: object, path: tuple[str | int, ...]) -> list[Change]:
-    arguments = function.get("arguments") if isinstance(function, dict) else None
-    if not isinstance(arguments, str) or "\\u" not in arguments:
-        return []
-    if not is_json(f"[{arguments}]"):
-        return []  # whoever cannot parse it prints it as it stands, which is what was read
-    plain = without_unicode_escapes(arguments)
-    try:
-        plain.encode()
-    except UnicodeEncodeError:
+def _plain_arguments(function: object, path: BodyPath) -> list[Change]:
+    plain = _plain(function.get("arguments") if isinstance(function, dict) else None)
+    if _HALF_OF_A_PAIR.search(plain):
         where = f"messages[{path[1]}]"
-        raise InvalidRequest(
-            f"{where}: a tool call's arguments have half of a surrogate pair", param=where
-        ) from None
-    return [(path, plain)]
+        raise InvalidRequest(f"{where}: a tool call's arguments have half of a surrogate pair", param=where)
+    return [(path, plain)] if plain else []
+
+
+def _plain_result(content: object, path: BodyPath) -> list[Change]:
+    """Half of a surrogate pair stays escaped: a text that was cut off in the middle of one is no fault of
+    the client's."""
+    texts: dict[BodyPath, object] = {path: content}
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict):
+            texts[*path, index, "text"] = part.get("text")
+        else:
+            texts[*path, index] = part
+    return [
+        (where, _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", plain))
+        for where, text in texts.items()
+        if (plain := _plain(text))
+    ]
+
+
+def _plain(text: object) -> str:
+    """The JSON `text` without escapes; "" if there are none or it is no JSON: whoever cannot parse it
+    prints it as it stands, which is what was read."""
+    if not isinstance(text, str) or "\\u" not in text or not is_json(text):
+        return ""
+    return without_unicode_escapes(text)
