@@ -70,6 +70,16 @@ async def test_a_signal_that_nothing_names_is_not_computed_unless_somebody_asks(
     assert set(looked) == {("keyword", "hi"), ("keyword", "unused"), ("classifier", "risk")}
 
 
+@pytest.mark.parametrize("method", ["contrastive", "hybrid"])
+async def test_a_contrast_that_nothing_names_is_not_computed(method: str) -> None:
+    rule = f"{{name: j, method: {method}, jailbreak_patterns: [x], benign_patterns: [y]}}"
+    naming = f", decisions: [{decision('d', 1, '{type: jailbreak, name: j}')}]"
+    for more, computed in (("", False), (naming, True)):
+        one = policy(f"routing: {{signals: {{jailbreak: [{rule}]}}{more}}}\n")
+        found = await SignalEngine(one).compute(one, evidence("x"))
+        assert (("jailbreak", "j") in found) == computed
+
+
 async def test_a_classifier_gives_its_likeliest_label_and_all_probabilities() -> None:
     signal = (await compute(decisions(RISKY), "rm -rf", ScriptedClassifier()))["classifier", "risk"]
     assert (signal.matched, signal.label, signal.confidence) == (True, "RISKY", 0.9)

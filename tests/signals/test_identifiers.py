@@ -157,6 +157,31 @@ def test_repetitive_text_does_not_blow_up(unit: str) -> None:
     assert find_identifiers(unit * 100_000) == []
 
 
+CARD_NUMBER = "4111111111111111"
+ZEROS = (0x0E50, 0x09E6, 0x0966, 0x0660, 0x07C0, 0x17E0, 0xFF10, 0x1D7CE)
+HIDDEN = "\u034f\u180e\u202a\u202e\u2066\u2069\u206a\u206f\ufe00\ufe0f\U000e0001\U000e0041\U000e01ef"
+
+
+@pytest.mark.parametrize("zero", ZEROS)
+def test_digits_of_every_script_are_digits(zero: int) -> None:
+    number = "".join(chr(zero + int(digit)) for digit in CARD_NUMBER)
+    assert found(f"my card is {number}, thanks") == [("CREDIT_CARD", number)]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_what_nobody_sees_hides_no_number(hidden: str) -> None:
+    number = hidden.join(CARD_NUMBER)
+    assert found(f"my card is {number}, thanks") == [("CREDIT_CARD", number)]
+
+
+def test_many_kinds_of_digits_and_hidden_characters_are_read_at_once() -> None:
+    signs = (chr(zero + int(digit)) for digit, zero in zip(CARD_NUMBER, ZEROS * 2, strict=True))
+    number = (
+        "".join(sign + hidden for sign, hidden in zip(signs, HIDDEN + "\u200b\u200c", strict=False)) + "1"
+    )
+    assert found(f"my card is {number}, thanks") == [("CREDIT_CARD", number)]
+
+
 def test_a_hidden_character_weighs_no_more_than_the_text() -> None:
     text = "x" * 100_000 + "\u200b"
     tracemalloc.start()

@@ -1,29 +1,45 @@
 """Text as the pattern recognisers see it: look-alike characters folded, positions kept.
 
-Full-width and other decimal digits, exotic spaces and dashes become their ASCII twins one for one;
-zero-width characters, which hide a number from a pattern and not from a reader, are left out.
+Decimal digits of every script, full-width characters, exotic spaces and dashes become their ASCII twins
+one for one; characters that nobody sees, which hide a number from a pattern and not from a reader, are
+left out.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_ZEROS: Final = (0x0660, 0x06F0, 0x0966, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6)
+_LAST_DIGITS: Final = 0x20000
+"""No decimal digits stand from here on."""
 _SPACES: Final = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63"
-_INVISIBLE: Final = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
+_INVISIBLE: Final = (
+    *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010)),
+    *(*range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0),
+    *(*range(0xFFF0, 0xFFF9), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000)),
+)
+"""Unicode's Default_Ignorable_Code_Point."""
+_HIDDEN: Final = re.compile(f"[{''.join(map(chr, _INVISIBLE))}]")
 
 _FOLDED: Final = {
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
-    **{chr(zero + value): str(value) for zero in _ZEROS for value in range(10)},
+    **{
+        digit: str(unicodedata.decimal(digit))
+        for digit in map(chr, range(0x80, _LAST_DIGITS))
+        if digit.isdecimal()
+    },
     **dict.fromkeys(_SPACES, " "),
     **dict.fromkeys(_DASHES, "-"),
+    **dict.fromkeys(map(chr, _INVISIBLE), ""),
 }
+_TABLE: Final = str.maketrans(_FOLDED)
+_FEW: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +61,14 @@ class Folded:
 def fold(text: str) -> Folded:
     if text.isascii():
         return Folded(text)
-    characters = set(text)
-    # A few `replace` over a long text are ten times as fast as `translate`.
-    for character in characters & _FOLDED.keys():
-        text = text.replace(character, _FOLDED[character])
-    hidden = characters & _INVISIBLE
-    if not hidden:
-        return Folded(text)
-    places = re.finditer("[" + "".join(hidden) + "]", text)
+    odd = set(text) & _FOLDED.keys()
+    hidden = any(not _FOLDED[character] for character in odd)
+    places = _HIDDEN.finditer(text) if hidden else ()
     left_out = array("L", (place.start() - count for count, place in enumerate(places)))
-    for character in hidden:
-        text = text.replace(character, "")
+    if len(odd) > _FEW:
+        return Folded(text.translate(_TABLE), left_out)
+    for character in odd:  # ten times as fast for a few in a long text
+        text = text.replace(character, _FOLDED[character])
     return Folded(text, left_out)
 
 

@@ -29,8 +29,10 @@ _HEX = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){11,}[0-9A-Fa-f]?(?![0-9A-Za-z])"
 )
 _ESCAPES = re.compile(
-    r"(?:\\x[0-9A-Fa-f]{2}){4,}|(?:\\u[0-9A-Fa-f]{4}){4,}|(?:%[0-9A-Fa-f]{2}){6,}|(?:&#[xX]?[0-9A-Fa-f]{1,6};){4,}"
+    r"(?:\\x[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|(?:%[0-9A-Fa-f]{2})+|(?:&#(?:[xX][0-9A-Fa-f]{1,6}|[0-9]{1,9});)+"
 )
+_ESCAPED_LETTERS = 4
+"""Escapes of fewer letters and digits hide nothing."""
 _SINGLES = re.compile(r"(?<![^\W_])[A-Za-z](?:[ .\-_*|/,+~\r\n]{1,6}[A-Za-z](?![^\W_])){4,}")
 _GAP = re.compile(r"[ .\-_*|/,+~\r\n]+")
 _LEET_WORD = re.compile(
@@ -100,10 +102,18 @@ def from_base64(text: str) -> Iterator[Found]:
 
 def escaped(text: str) -> Iterator[Found]:
     r"""Runs of `\x69`, `\u0069`, `%69` and `&#105;`."""
-    for match in _ESCAPES.finditer(text):
-        reading = _said(_unescaped(match.group()))
-        if reading:
-            yield match.start(), match.end(), reading
+    for start, end, reading in _escapes(text):
+        if _said(reading):
+            yield start, end, reading
+
+
+def scattered(text: str) -> Iterator[Found]:
+    r"""`\u0049gn\u006fre`: escapes in the midst of words, if they hide four letters or digits beside what
+    runs of them say. Blanks, marks and bytes that are no text (`%20`, `\x00`) do not count."""
+    found = [one for one in _escapes(text) if _is_lettered(one[2])]
+    apart = (reading for _, _, reading in found if not _said(reading))
+    if sum(character.isalnum() for reading in apart for character in reading) >= _ESCAPED_LETTERS:
+        yield from found
 
 
 def lettered(text: str) -> Iterator[Found]:
@@ -174,6 +184,11 @@ def plain_letters(text: str) -> str:
     return unicodedata.normalize("NFKC", text.translate(_BARE)).translate(_LOOKALIKES)
 
 
+def _escapes(text: str) -> Iterator[Found]:
+    for match in _ESCAPES.finditer(text):
+        yield match.start(), match.end(), _unescaped(match.group())
+
+
 def _unescaped(text: str) -> str:
     if text.startswith("&"):
         return html.unescape(text)
@@ -181,7 +196,7 @@ def _unescaped(text: str) -> str:
         return bytes.fromhex(text.replace("%", "")).decode("utf-8", "replace")
     if text.startswith("\\x"):
         return bytes.fromhex(text.replace("\\x", "")).decode("utf-8", "replace")
-    return "".join(chr(int(code, 16)) for code in text.split("\\u")[1:])
+    return bytes.fromhex(text.replace("\\u", "")).decode("utf-16-be", "replace")
 
 
 def _readable(data: bytes) -> str:
@@ -191,6 +206,13 @@ def _readable(data: bytes) -> str:
 
 def _said(text: str) -> str:
     """The text if it is language: words with blanks between them, or characters that need none."""
+    if len(text) < LEAST:
+        return ""
     letters = sum(character.isalpha() or character == " " for character in text)
     blank = " " in text or any("\u3040" <= character <= "\u9fff" for character in text)
-    return text if len(text) >= LEAST and blank and letters >= 0.7 * len(text) else ""
+    return text if blank and letters >= 0.7 * len(text) else ""
+
+
+def _is_lettered(text: str) -> bool:
+    """Hardly anything but letters, digits and blanks."""
+    return sum(character.isalnum() or character == " " for character in text) >= 0.7 * len(text)

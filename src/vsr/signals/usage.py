@@ -1,7 +1,8 @@
 """Which signals a policy can use at all: those that a rule, a projection or a composer names.
 
 What costs nothing beyond the encoder's one pass (domains, the jailbreak and PII heads) is always
-computed; everything else only where it is named, or where somebody asks for all of it.
+computed; everything else, contrasts of jailbreak rules included, only where it is named, or where
+somebody asks for all of it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def used_signals(policy: Policy) -> Signals:
         rules = getattr(policy.signals, field)
         kept = tuple(rule for rule in rules if _is_named(kind, rule, named))
         changes[field] = rules if kept and field in _COMPETING else kept
+    changes["jailbreaks"] = tuple(
+        rule
+        for rule in policy.signals.jailbreaks
+        if rule.contrast is None or _is_named("jailbreak", rule, named)
+    )
     bases = {rule.kb for rule in changes["kbs"]} | {name for kind, name in named if kind == "kb_metric"}
     changes["knowledge_bases"] = tuple(base for base in policy.signals.knowledge_bases if base.name in bases)
     return replace(policy.signals, **changes)

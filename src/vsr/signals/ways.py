@@ -18,6 +18,7 @@ from vsr.signals.unwrap import (
     mirrored,
     mixed,
     rotated,
+    scattered,
     smuggled,
     substituted,
     unmarked,
@@ -135,7 +136,7 @@ def _escapes(shape: Shape) -> bool:
     text = shape.text
     # a single character is found ten times as fast as two
     slashed = "\\" in text and ("\\x" in text or "\\u" in text)
-    return slashed or ("%" in text and text.count("%") > 5) or ("&" in text and "&#" in text)
+    return slashed or ("%" in text and text.count("%") > 3) or ("&" in text and "&#" in text)
 
 
 def _rotated(shape: Shape) -> bool:
@@ -167,6 +168,7 @@ WAYS = (
     Way("base64", lambda shape: shape.has(_CODE, b"c" * 24), _alone(from_base64)),
     Way("hex", _hexadecimal, _alone(from_hex)),
     Way("escapes", _escapes, _alone(escaped)),
+    Way("scattered escapes", _escapes, _alone(scattered), words=True),
     Way(MARKUP, _marked, _alone(unmarked), words=True),
     Way("spacing", _spaced, _alone(lettered), words=True),
     Way("leetspeak", lambda shape: shape.has(_LEET, b"a0a"), substituted, words=True),
