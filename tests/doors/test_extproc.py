@@ -249,6 +249,14 @@ async def test_a_failure_of_envoy_s_own_becomes_an_answer_of_the_exchange() -> N
     assert world.last.failure is not None
 
 
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_a_refusal_of_the_router_s_own_credential_is_not_passed_on(kind: str) -> None:
+    async with opened(small_world()) as call:
+        await forwarded(call)
+        reply = await call.ask(response_headers(kind, status="401"))
+    assert reply.immediate_response.status.code == 502
+
+
 async def test_an_answer_of_envoy_before_the_body_came_is_told_in_the_client_s_protocol() -> None:
     async with opened(small_world()) as call:
         await call.ask(request_headers())

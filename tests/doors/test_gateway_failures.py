@@ -140,6 +140,19 @@ async def test_a_back_end_that_refuses_is_a_502_and_says_which() -> None:
         assert reply.headers["x-vsr-response-path"] == "error"
 
 
+async def test_a_key_of_the_router_that_is_refused_is_a_502_that_shows_none_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = response(b'{"error": {"message": "Incorrect API key provided: sk-abcd"}}', "401 Unauthorized")
+    async with ScriptedBackend(sends(told)) as backend, gateway(backend.port) as router:
+        for stream in (False, True):
+            reply = await router.chat(question(stream=stream))
+            assert (reply.status, reply.error["code"]) == (502, "bad_backend")
+            assert reply.error["message"] == "The back end math-7b/0 did not accept the router's credential."
+    assert caplog.text.count("back end math-7b/0 answers 401") == 1
+    assert "sk-abcd" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

@@ -436,6 +436,16 @@ async def test_a_back_ends_own_error_passes_through() -> None:
     assert exchange.on_response_chunk(b'{"error":{}}') == b'{"error":{}}'
 
 
+async def test_what_a_back_end_says_to_its_caller_s_browser_and_account_stays_here() -> None:
+    exchange = start()
+    await forward(exchange, ask())
+    fields = ("set-cookie", "location", "openai-organization", "openai-project")
+    given = [("content-type", "application/json"), ("openai-version", "1"), *((one, "x") for one in fields)]
+    head = exchange.on_response_headers(200, given)
+    assert isinstance(head, ResponseHead)
+    assert head.remove_headers == frozenset(fields)
+
+
 async def test_names_that_are_not_ascii_are_percent_encoded_in_headers() -> None:
     policy = make_policy()
     domains = tuple(dataclasses.replace(rule, name="数学") for rule in policy.signals.domains[:1])

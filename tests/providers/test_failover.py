@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from vsr.config.policy import Backend, Reliability, Timeouts
 from vsr.config.policy_reliability import RetryCondition
 from vsr.errors import BadBackend
 from vsr.providers.client import Call, ConnectFailed, Upstream
+from vsr.providers.credentials import CredentialRefused
 from vsr.providers.failover import call_first
 
 TIMEOUTS = Timeouts(connect=5, first_token=5, idle=5)
@@ -65,6 +67,27 @@ async def test_any_other_answer_is_final(upstream: Upstream, line: str) -> None:
         assert answered.status == int(line[:3])
         answered.close()
         assert second.requests == []
+
+
+@pytest.mark.parametrize(("condition", "again"), [("retriable-status-codes", 1), ("connect-failure", 0)])
+async def test_where_one_refuses_the_routers_credential_the_next_is_asked_as_when_it_did_not_serve(
+    upstream: Upstream, condition: RetryCondition, again: int
+) -> None:
+    unauthorized = status("401 Unauthorized")
+    async with ScriptedBackend(unauthorized) as first, ScriptedBackend(unauthorized) as second:
+        calls = [to(first.port), to(second.port)]
+        with pytest.raises(CredentialRefused):
+            await call_first(upstream, calls, TIMEOUTS, rules(condition, count=5))
+        assert (len(first.requests), len(second.requests)) == (1, again)
+
+
+async def test_a_refusal_of_the_clients_own_credential_is_an_answer(upstream: Upstream) -> None:
+    async with ScriptedBackend(status("401 Unauthorized")) as refusing:
+        call = to(refusing.port)
+        forwarding = replace(call, backend=replace(call.backend, forward_authorization=True))
+        answered = await call_first(upstream, [forwarding], TIMEOUTS)
+        assert answered.status == 401
+        answered.close()
 
 
 async def test_a_request_that_a_back_end_accepted_and_dropped_is_not_sent_to_another(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from vsr import headers as names
 from vsr.chat.body import decode_body, parse_json
@@ -34,6 +34,11 @@ from vsr.router import decide, judge
 from vsr.signals.authz import Caller
 
 logger = logging.getLogger(__name__)
+
+_NOT_FOR_CLIENTS: Final = frozenset(
+    {names.SELECTED_MODEL, "set-cookie", "location", "openai-organization", "openai-project"}
+)
+"""Fields between the router and a back end: its cookies, its addresses, whose account it is."""
 
 
 class Exchange:
@@ -214,7 +219,7 @@ class Exchange:
             self._stream = ResponseStream(swallow_usage=not asked)
         if status >= 400:
             account.code = "upstream_4xx" if status < 500 else "upstream_5xx"
-        removed = {name for name in given if name.startswith("x-vsr-") or name == names.SELECTED_MODEL}
+        removed = {name for name in given if name.startswith("x-vsr-") or name in _NOT_FOR_CLIENTS}
         path = "upstream" if account.loop is None else "looper"
         set_headers = self._described(path, success=success) | {names.REQUEST_ID: self._request_id}
         if events:

@@ -2,7 +2,8 @@
 
 A model call costs money and may have effects (tools, stored responses), so by default a request that a
 back end has accepted is not sent again, with one exception: 502 and 503 are a gateway's or server's own
-word that it did not serve the request. A configuration can ask for more with Envoy's `retry_on`.
+word that it did not serve the request. Where they are repeated, so is what a back end refused for the
+router's credential, with the others. A configuration can ask for more with Envoy's `retry_on`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from vsr.config.policy import Reliability, Timeouts
 from vsr.config.policy_reliability import NOT_SERVED
 from vsr.errors import BackendTimeout, BadBackend
 from vsr.providers.client import Call, ConnectFailed, ConnectTimedOut, Upstream, UpstreamResponse
+from vsr.providers.credentials import CredentialRefused, credential_refused
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ async def call_first(
         except (BadBackend, BackendTimeout) as error:
             reason = _reason(error)
             fleet.failed(call.backend, reason, backends, reliability)
-            if number + 1 == tries or not _after_error(reason, reliability):
+            asked_all = reason == "credential" and number + 1 >= len(order)  # once more changes nothing
+            if number + 1 == tries or asked_all or not _after_error(reason, reliability):
                 raise
         else:
             if response.status < 500:
@@ -64,6 +67,10 @@ async def _call(
     counted = reliability.lb_policy == "least_request"
     try:
         response = await upstream.call(call, timeouts)
+        refusal = credential_refused(backend, response.status)
+        if refusal is not None:
+            response.close()
+            raise refusal
     except BaseException as error:
         if counted:
             fleet.ended(backend)
@@ -85,10 +92,14 @@ async def _pause(rounds: int) -> None:
 def _reason(error: BadBackend | BackendTimeout) -> str:
     if isinstance(error, ConnectFailed | ConnectTimedOut):
         return "connect"
+    if isinstance(error, CredentialRefused):
+        return "credential"
     return "timeout" if isinstance(error, BackendTimeout) else "reset"
 
 
 def _after_error(reason: str, reliability: Reliability) -> bool:
+    if reason == "credential":
+        return "retriable-status-codes" in reliability.retry_on
     asked = {"5xx", "gateway-error", "reset"}
     if reason == "connect":
         asked |= {"connect-failure", "reset-before-request"}

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from vsr.config.policy import Policy
+from vsr.config.policy import Backend, Policy
 from vsr.doors.extproc import messages
 from vsr.errors import BackendTimeout, InternalError, RequestError, Unavailable, log_crash
 from vsr.exchange import Action, Answer, Compose, Exchange, Forward, RequestHead
+from vsr.providers.credentials import credential_refused
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Session:
         self._ahead: asyncio.Task[pb.ProcessingRequest | None] | None = None
         self._exchange: Exchange | None = None
         self._head: RequestHead | None = None
-        self._forwarded = False
+        self._forwarded: Backend | None = None
         self._first_due = 0.0
         self._buffered = False
         self._responding = False
@@ -181,7 +182,7 @@ class Session:
             return messages.proceed("request_headers")
         result = await self._patiently(exchange.on_request_body(b""))
         if isinstance(result, Forward):
-            self._on_forward()
+            self._on_forward(result)
             return messages.forward_headers(result, head)
         assert not isinstance(result, Compose), "a request without a body calls no model"
         return None if result is None else self._answer(result)
@@ -191,14 +192,14 @@ class Session:
             raise BrokenStream("a request body out of turn")
         result = await self._patiently(self._exchange.on_request_body(body.body))
         if isinstance(result, Forward):
-            self._on_forward()
+            self._on_forward(result)
             return messages.forward_body(result, self._head)
         if isinstance(result, Compose):
             return self._hand_over(self._exchange, result)
         return None if result is None else self._answer(result)
 
-    def _on_forward(self) -> None:
-        self._forwarded = True
+    def _on_forward(self, forward: Forward) -> None:
+        self._forwarded = forward.attempts[0].backend
         self._first_due = asyncio.get_running_loop().time() + self._policy.timeouts.first_token
 
     async def _patiently(self, work: Coroutine[Any, Any, Action]) -> Action | None:
@@ -249,6 +250,9 @@ class Session:
         if not self._forwarded:
             raise BrokenStream("a response to a request that was not forwarded")
         status, headers = messages.response_head(message.response_headers)
+        refusal = credential_refused(self._forwarded, status)
+        if refusal is not None:
+            return self._own_failure(self._exchange, refusal)
         head = self._exchange.on_response_headers(status, headers)
         if isinstance(head, Answer):
             return self._answer(head)
@@ -277,7 +281,7 @@ class Session:
         return messages.let_pass()
 
     def _own_failure(self, exchange: Exchange, failure: RequestError) -> pb.ProcessingResponse:
-        """Envoy could not serve the request; say so in the client's protocol."""
+        """The request could not be served; say so in the client's protocol."""
         result = exchange.on_backend_failure(failure) if self._forwarded else exchange.on_error(failure)
         if isinstance(result, Answer):
             return self._answer(result)
