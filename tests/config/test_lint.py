@@ -187,6 +187,11 @@ def test_an_earlier_tier_shadows_a_later_one_whatever_the_priority() -> None:
     assert "'y' can never win" in complaint(extra)
 
 
+def test_a_decision_without_a_tier_comes_before_those_that_have_one() -> None:
+    extra = decisions(f"{{name: fallback, {MODEL}}}", f"{{name: law, tier: 1, {MODEL}, {LAW}}}")
+    assert "decision 'law' can never win: 'fallback' comes first and matches too" in complaint(extra)
+
+
 def test_a_rule_over_many_signals_is_taken_on_trust() -> None:
     names = [f"k{index}" for index in range(40)]
     signals = ", ".join(f"{{name: {name}, keywords: [{name}]}}" for name in names)
@@ -232,6 +237,22 @@ def test_a_rule_may_name_a_label_instead_of_its_domain() -> None:
         (
             HEADERS % 'add: [{name: a, value: "x\\ny"}]',
             "the value of header 'a' holds control characters",
+        ),
+        (
+            HEADERS % "add: [{name: X-Authz-User-Id, value: x}]",
+            "header 'X-Authz-User-Id' belongs to the router",
+        ),
+        (
+            HEADERS % "update: [{name: accept-encoding, value: gzip}]",
+            "header 'accept-encoding' belongs to the connection",
+        ),
+        (
+            HEADERS % "delete: [proxy-authorization]",
+            "header 'proxy-authorization' belongs to the connection",
+        ),
+        (
+            HEADERS % "add: [{name: a, value: 数学}]",
+            "the value of header 'a' holds characters beyond Latin-1",
         ),
         (
             f"{MODEL}, plugins: [{{type: fast_response, configuration: {{message: a}}}}, "

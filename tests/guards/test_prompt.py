@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
 from vsr.config.patterns import raw_pattern
-from vsr.config.policy import PromptGuard
+from vsr.config.policy import PromptGuard, RemoteGuard
+from vsr.config.policy_services import Service
 from vsr.content import Content
-from vsr.facts import Facts, Passage, Readings, Role, WindowRisk
+from vsr.facts import REMOTE_GUARD, Facts, Passage, Readings, Role, Signal, WindowRisk
 from vsr.guards.prompt import assess_prompt
 
 POINTS = {"any": 0.9, "system": 0.99}
@@ -59,6 +65,26 @@ def test_an_unread_request_is_unavailable_unless_the_policy_lets_it_pass() -> No
     allowed = assess_prompt(UNREAD, PromptGuard(on_unavailable="allow"))
     assert allowed.state == "clean"
     assert "too slow" in allowed.reason
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "head_failed", "state"),
+    [
+        ("refuse", "allow", True, "unavailable"),
+        ("refuse", "allow", False, "clean"),
+        ("allow", "refuse", True, "clean"),
+        ("allow", "refuse", False, "unavailable"),
+    ],
+)
+def test_of_two_guards_the_one_that_could_not_judge_follows_its_own_switch(
+    own: Literal["refuse", "allow"], others: Literal["refuse", "allow"], head_failed: bool, state: str
+) -> None:
+    remote = RemoteGuard(Service("warden", "http://w"), "http_classify", ("jailbreak",), 0.5, others)
+    said = Signal(*REMOTE_GUARD, False, 0.0, 0.5, error="" if head_failed else "EncoderTimeout")
+    seen = replace(UNREAD if head_failed else facts(WindowRisk(1, 0.1)), signals={REMOTE_GUARD: said})
+    finding = assess_prompt(seen, PromptGuard(on_unavailable=own, remote=remote))
+    assert finding.state == state
+    assert ("too slow" if head_failed else "EncoderTimeout") in finding.reason
 
 
 def test_without_any_threshold_the_guard_is_unavailable() -> None:

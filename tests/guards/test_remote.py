@@ -156,6 +156,17 @@ async def test_a_guard_that_is_away_lets_pass_where_the_file_says_so() -> None:
         assert count(generation, "error") == 1
 
 
+def test_what_a_guard_that_is_away_means_is_set_apart_from_the_bundles_own() -> None:
+    own = ", guards: {jailbreak: {on_unavailable: refuse}}"
+    for more in ("", own):
+        given = policy(guard(NOWHERE, module=", on_error: allow", more=more)).guards.jailbreak
+        assert given.remote is not None
+        assert (given.on_unavailable, given.remote.on_unavailable) == ("refuse", "allow")
+    lenient = policy(guard(NOWHERE, more=own.replace("refuse", "allow"))).guards.jailbreak
+    assert lenient.remote is not None
+    assert (lenient.on_unavailable, lenient.remote.on_unavailable) == ("allow", "refuse")
+
+
 async def test_a_slow_guard_is_waited_for_until_its_limit() -> None:
     async def never(body: dict[str, Any]) -> Any:
         await asyncio.Event().wait()

@@ -34,6 +34,8 @@ def test_a_header_that_is_deleted_and_set_is_set() -> None:
         "transfer-encoding",
         "Connection",
         "TE",
+        "accept-encoding",
+        "proxy-authorization",
         "x-vsr-selected-model",
         "X-Selected-Model",
         "x-gateway-destination-endpoint",

@@ -207,15 +207,18 @@ def _guards(document: Document) -> Guards:
 
 
 def _prompt_guard(document: Document) -> PromptGuard:
-    """`prompt_guard` of the original fills in what our own group leaves open."""
+    """`prompt_guard` of the original fills in what our own group leaves open. Its `on_error` is for the
+    guard that it configures: if that is one of others, the bundle's own must not open with it."""
     own, module = document.global_.guards.jailbreak, document.global_.model_catalog.modules.prompt_guard
+    remote = compile_guard(document)
+    opens = module.on_error == "allow" and remote is None
     return PromptGuard(
         mode=own.mode or ("enforce" if module.enabled else "off"),
         threshold=own.threshold if own.threshold is not None else module.threshold,
         system_threshold=own.system_threshold,
-        on_unavailable=own.on_unavailable or ("allow" if module.on_error == "allow" else "refuse"),
+        on_unavailable=own.on_unavailable or ("allow" if opens else "refuse"),
         allow_list=tuple(raw_pattern(text) for text in own.allow_list),
-        remote=compile_guard(document),
+        remote=remote,
     )
 
 

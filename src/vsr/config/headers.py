@@ -7,11 +7,12 @@ from typing import Final
 from urllib.parse import quote
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")  # line breaks would start a new header
 _FRAMING: Final = frozenset(
     {
         *("connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade", "content-encoding", "content-type", "expect"),
+        *("accept-encoding", "http2-settings", "proxy-authenticate"),
     }
 )
 _ROUTERS: Final = ("x-vsr-", "x-envoy-", "x-selected-model", "x-gateway-destination-endpoint", ":")
@@ -35,6 +36,20 @@ def header_complaint(name: str, value: str = "") -> str:
         return f"header '{name}' belongs to the connection, not to the request"
     if not _VALUE.fullmatch(value):
         return f"the value of header '{name}' holds control characters"
+    return ""
+
+
+def mutation_complaint(name: str, value: str = "") -> str:
+    """The same for a decision that sets or removes it; who calls is not for a decision to say."""
+    lower = name.lower()
+    if complaint := header_complaint(name, value):
+        return complaint
+    if lower.startswith("x-authz-"):
+        return f"header '{name}' belongs to the router"
+    if lower == "proxy-authorization":
+        return f"header '{name}' belongs to the connection, not to the request"
+    if any(character > "\xff" for character in value):
+        return f"the value of header '{name}' holds characters beyond Latin-1"
     return ""
 
 

@@ -127,8 +127,8 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class PromptGuard:
     """threshold None: the bundle's operating points. allow_list: a passage that one of these
-    matches from end to end is not judged (a substring would be a way around the guard). remote: judges
-    too, and either may refuse."""
+    matches from end to end is not judged (a substring would be a way around the guard). on_unavailable: of
+    the bundle's own head. remote: judges too, and either may refuse."""
 
     mode: Literal["enforce", "shadow", "off"] = "enforce"
     threshold: float | None = None
@@ -273,6 +273,11 @@ class Policy:
     learning: Learning = field(default_factory=Learning)
     digest: str = ""
     inert: tuple[str, ...] = ()
+
+    @property
+    def auto_name(self) -> str:
+        """What to ask for where the router shall choose: `auto`, as people know it, if it is such a name."""
+        return "auto" if "auto" in self.auto_names else next(iter(self.auto_names), "auto")
 
     @property
     def loops(self) -> bool:

@@ -28,12 +28,14 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class RemoteGuard:
     """A guard of others that judges beside the bundle's own head. labels: which of a classifier's count as
-    an attack; a chat model has its own."""
+    an attack; a chat model has its own. on_unavailable: when it could not judge; that the own head could
+    not is set elsewhere."""
 
     service: Service
     protocol: Literal["http_chat", "http_classify"]
     labels: tuple[str, ...]
     threshold: float
+    on_unavailable: Literal["refuse", "allow"] = "refuse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ def compile_guard(document: Document) -> RemoteGuard | None:
         protocol=module.protocol,
         labels=module.positive_labels,
         threshold=next(one for one in given if one is not None),
+        on_unavailable="allow" if module.on_error == "allow" else "refuse",
     )
 
 

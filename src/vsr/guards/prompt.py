@@ -2,14 +2,16 @@
 
 Every window of every passage counts, whatever model was asked for. System passages are held against
 an operating point of their own. Where a guard of others is configured, it judges too, and either may
-refuse. The guard states a finding; what follows is the router's to say.
+refuse; what it means that one could not judge is set for each. The guard states a finding; what follows
+is the router's to say.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
-from vsr.config.policy import PromptGuard
+from vsr.config.policy import PromptGuard, RemoteGuard
 from vsr.facts import REMOTE_GUARD, Facts, WindowRisk
 from vsr.route import Finding
 from vsr.signals.jailbreak import Decisive, decisive_window
@@ -19,17 +21,17 @@ def assess_prompt(facts: Facts, guard: PromptGuard) -> Finding:
     if guard.mode == "off":
         return Finding("jailbreak", "clean", reason="the prompt guard is off")
     own = _assess_head(facts, guard)
-    return own if guard.remote is None else _with_remote(own, facts, guard)
+    return own if guard.remote is None else _with_remote(own, facts, guard, guard.remote)
 
 
-def _with_remote(own: Finding, facts: Facts, guard: PromptGuard) -> Finding:
+def _with_remote(own: Finding, facts: Facts, guard: PromptGuard, remote: RemoteGuard) -> Finding:
     """The stricter of both. A guard that could not judge does not hide what the other one found."""
     signal = facts.signals.get(REMOTE_GUARD)
     if own.state == "violating":
         return own
     if signal is None or signal.error:
         error = f"the remote guard gave no answer ({signal.error if signal else 'not asked'})"
-        return _stricter(own, _unavailable(guard, error))
+        return _stricter(own, _unavailable(guard, remote.on_unavailable, error))
     if not signal.matched:
         return own
     return Finding(
@@ -52,7 +54,8 @@ def _assess_head(facts: Facts, guard: PromptGuard) -> Finding:
     threshold = _first(guard.threshold, facts.operating_points.get("any"))
     system_threshold = _first(guard.system_threshold, facts.operating_points.get("system"), threshold)
     if facts.readings is None or threshold is None or system_threshold is None:
-        return _unavailable(guard, facts.encoder_error or "the encoder gave no usable answer")
+        error = facts.encoder_error or "the encoder gave no usable answer"
+        return _unavailable(guard, guard.on_unavailable, error)
     windows = _judged(facts, facts.readings.jailbreak, guard)
     worst = decisive_window(windows, facts.passages, threshold, system_threshold)
     return Finding(
@@ -74,8 +77,8 @@ def _first(*thresholds: float | None) -> float | None:
     return next((threshold for threshold in thresholds if threshold is not None), None)
 
 
-def _unavailable(guard: PromptGuard, error: str) -> Finding:
-    if guard.on_unavailable == "allow":
+def _unavailable(guard: PromptGuard, then: Literal["refuse", "allow"], error: str) -> Finding:
+    if then == "allow":
         return Finding("jailbreak", "clean", reason=f"not judged and let through by policy: {error}")
     reason = f"the prompt guard could not judge: {error}"
     return Finding("jailbreak", "unavailable", shadow=guard.mode == "shadow", reason=reason)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vsr.config.compile_loopers import LOOPERS
-from vsr.config.headers import header_complaint
+from vsr.config.headers import mutation_complaint
 from vsr.config.labels import domain_label
 from vsr.config.lint.context import Context, check_model, check_pii_types, check_reasoning, check_unique
 from vsr.config.lint.logic import Logic
@@ -148,10 +148,10 @@ def _check_headers(plugin: HeaderMutationPlugin, path: KeyPath, report: Report) 
     configuration = plugin.configuration
     for key, fields in (("add", configuration.add), ("update", configuration.update)):
         for index, field in enumerate(fields):
-            if complaint := header_complaint(field.name, field.value):
+            if complaint := mutation_complaint(field.name, field.value):
                 report.error((*path, key, index), complaint)
     for index, name in enumerate(configuration.delete):
-        if complaint := header_complaint(name):
+        if complaint := mutation_complaint(name):
             report.error((*path, "delete", index), complaint)
 
 
@@ -162,7 +162,7 @@ def _check_shadowed(context: Context, logic: Logic) -> None:
     by_priority = strategy(context.document) == "priority"
     for index, decision in enumerate(decisions):
         if tiers:
-            earlier = [other for other in decisions if 0 < other.tier < decision.tier]
+            earlier = [other for other in decisions if other.tier < decision.tier]
         else:
             earlier = [other for other in decisions if by_priority and other.priority > decision.priority]
         covering = _covering(decision, earlier, logic)

@@ -117,7 +117,7 @@ def _check_prompt_guard(context: Context) -> None:
         report.error((*path, "mode"), f"mode {guard.mode} contradicts prompt_guard.enabled: false")
     if module.threshold is not None and guard.threshold is not None:
         report.error((*path, "threshold"), "is also given as prompt_guard.threshold; keep one of them")
-    if module.on_error is not None and guard.on_unavailable is not None:
+    if module.on_error is not None and guard.on_unavailable is not None and module.protocol is None:
         report.error((*path, "on_unavailable"), "is also given as prompt_guard.on_error; keep one of them")
     if guard.mode == "off" or not module.enabled:
         report.warn(path, "the prompt guard is off: jailbreaks reach the models")
