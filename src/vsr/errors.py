@@ -68,7 +68,15 @@ class ConfigError(VSRError):
 
 
 class RestartNeeded(ConfigError):
-    """What the configuration changes is fixed while the router runs."""
+    """What the configuration changes is fixed while the router runs. It is right otherwise, so it has
+    `warnings` and `inert` as a configuration in use has."""
+
+    def __init__(
+        self, problems: list[Problem], warnings: tuple[Problem, ...], inert: tuple[Problem, ...]
+    ) -> None:
+        self.warnings = warnings
+        self.inert = inert
+        super().__init__(problems)
 
 
 class NotSaved(VSRError):

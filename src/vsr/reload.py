@@ -189,7 +189,8 @@ class Reloader:
         try:
             loaded = await asyncio.to_thread(self.source.load, text)
             if fixed := self._fixed(self.active.loaded.policy, loaded.policy):
-                raise RestartNeeded([Problem(sentence, self.source.name) for sentence in fixed])
+                problems = [Problem(sentence, self.source.name) for sentence in fixed]
+                raise RestartNeeded(problems, loaded.warnings, loaded.inert)
             return _Candidate(text, loaded, await self._build(loaded.policy))
         except (EncoderFailed, EncoderTimeout, Overloaded):
             message = "The examples of the configuration could not be read: the encoder is busy or failing."

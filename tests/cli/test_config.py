@@ -43,6 +43,35 @@ def test_a_difference_says_what_needs_a_restart(capsys: pytest.CaptureFixture[st
     assert report["rerouted"] is None
 
 
+@pytest.mark.parametrize(
+    ("door", "old", "new", "expected"),
+    [
+        ("--envoy", "127.0.0.1:9001", "127.0.0.1:9002", "Envoy, which this router started"),
+        ("--extproc", "version: v0.3", "version: v0.3\nglobal: {limits: {max_body_bytes: 60MiB}}", "raised"),
+    ],
+)
+def test_a_difference_says_what_the_door_fixes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, door: str, old: str, new: str, expected: str
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(MINIMAL.read_text().replace(old, new))
+    arguments = ("config", "diff", str(MINIMAL), str(other), "--json")
+    assert vsr(capsys, *arguments).json()["restart_needed"] == []
+    (sentence,) = vsr(capsys, *arguments, door).json()["restart_needed"]
+    assert expected in sentence
+
+
+@pytest.mark.parametrize("door", ["--envoy", "--extproc"])
+def test_the_first_decision_of_several_models_needs_a_restart_behind_envoy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, door: str
+) -> None:
+    loopers, without = ROOT / "config" / "loopers.yaml", tmp_path / "without.yaml"
+    without.write_text(loopers.read_text().partition("  decisions:")[0])
+    arguments = ("config", "diff", str(without), str(loopers), "--json")
+    assert vsr(capsys, *arguments).json()["restart_needed"] == []
+    assert "use the first one" in vsr(capsys, *arguments, door).json()["restart_needed"][-1]
+
+
 def test_prompts_that_go_elsewhere_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     other, prompts = tmp_path / "other.yaml", tmp_path / "prompts.jsonl"
     other.write_text(MINIMAL.read_text().replace("default_model: general", "default_model: mathematician"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from tests.cli.command import free_port, vsr
 from tests.doors.backend import Connection, Received, ScriptedBackend, response
 from vsr.cli import checks
-from vsr.cli.checks import configuration
+from vsr.cli.checks import Check, configuration
 from vsr.errors import VSRError
+
+MINIMAL = Path(__file__).parents[2] / "config" / "minimal.yaml"
 
 
 def test_a_healthy_machine_is_exit_code_0(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,6 +39,46 @@ def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         found = checks.free_ports()
     assert [check.state for check in found] == ["doubtful"]
     assert str(port) in found[0].finding
+
+
+def test_the_ports_are_those_of_the_file_and_of_the_variables_of_serve(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in os.environ if name.startswith("VSR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("VSR_EXTPROC_PORT", str(free_port()))
+    monkeypatch.setenv("VSR_MANAGEMENT_PORT", str(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        listener, metrics = (server.getsockname()[1] for server in (one, other))
+        monkeypatch.setenv("VSR_METRICS_PORT", str(metrics))
+        file = tmp_path / "router.yaml"
+        file.write_text(f"{MINIMAL.read_text()}listeners: [{{port: {listener}}}]\n")
+        found = checks.free_ports(file)
+    assert [check.state for check in found] == ["doubtful", "doubtful"]
+    assert f"127.0.0.1:{listener}:" in found[0].finding
+    assert f"127.0.0.1:{metrics}:" in found[1].finding
+
+
+def test_a_variable_that_serve_refuses_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSR_METRICS_PORT", "many")
+    (found,) = checks.free_ports()
+    assert (found.name, found.state) == ("ports", "bad")
+    assert "--metrics-port" in found.finding
+
+
+def test_a_file_that_cannot_be_used_leaves_the_ports_of_the_built_in_one_to_look_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looked_at: list[Path | None] = []
+
+    def free_ports(config: Path | None = None) -> list[Check]:
+        looked_at.append(config)
+        return []
+
+    monkeypatch.setattr(checks, "encoder", lambda path: Check("bundle", "good", ""))
+    monkeypatch.setattr(checks, "free_ports", free_ports)
+    checks.all_checks(None, tmp_path / "missing.yaml")
+    assert looked_at == [None]
 
 
 def test_without_envoy_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,16 @@ def test_prompt_from_standard_input_system_prompt_and_model_are_taken(
     ]
 
 
+def test_without_a_model_the_router_chooses_whatever_name_asks_it_to(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    written = CONFIG.replace(", api_key_env: SECRET_KEY", "")
+    file.write_text(written + "global: {router: {auto_model_names: [router]}}\n")
+    result = vsr(capsys, "explain", "hello", "--config", str(file), "--json")
+    assert result.json()["sent"]["body"]["model"] == "general", result.err
+
+
 def test_standard_input_in_another_encoding_is_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,9 @@ def test_selectors_are_measured_and_a_page_is_renewed(
     ("more", "expected"),
     [
         (("--price", "ten"), "MODEL=PRICE"),
+        (("--price", "strong=nan"), "MODEL=PRICE"),
+        (("--price", "strong=inf"), "MODEL=PRICE"),
+        (("--price", "strong=1", "--price", "other=1"), "prices are needed of strong and weak"),
         (("--selector", "nowhere"), "make one with vsr train-selector --out nowhere"),
     ],
 )
@@ -80,6 +83,45 @@ def test_a_wrong_request_to_measure_says_what_to_do(
     result = vsr(capsys, "evaluate-selection", *map(str, arguments), *more)
     assert result.code != 0
     assert expected in " ".join(result.err.split())
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "expected"),
+    [
+        ("--docs", "page.md", "needs the lines"),
+        ("--docs", "none.md", "cannot be read"),
+        ("--plot", "page.md/curve.png", "cannot be written"),
+        ("--plot", "curve.docx", "no pictures of this kind"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_read(
+    flag: str, name: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "page.md").write_text("no marks")
+    nothing = ("--selector", "nowhere", "--data", "nowhere")
+    result = vsr(capsys, "evaluate-selection", *nothing, flag, str(tmp_path / name))
+    assert (result.code, result.out) == (2, "")
+    assert expected in result.err
+
+
+def test_what_was_measured_is_told_before_a_picture_that_cannot_be_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "curve.png")
+
+    monkeypatch.setattr("vsr.training.selector_plot.draw", full)
+    one = selector(tmp_path / "one", tmp_path / "bundle")
+    data = rows(tmp_path / "rows.jsonl", "strong", "weak")
+    arguments = ("--selector", one, "--data", data, "--bundle", tmp_path / "bundle")
+    more = ("--cache", tmp_path / "cache", "--plot", tmp_path / "curve.png", "--json")
+    result = vsr(capsys, "evaluate-selection", *map(str, (*arguments, *more)))
+    assert result.code == 2
+    assert "curve.png cannot be written: No space left" in result.err
+    assert result.json()["strong"] == "strong"
 
 
 def test_a_selector_is_trained_without_what_is_held_out(

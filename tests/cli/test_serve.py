@@ -62,6 +62,16 @@ def test_addresses_and_names_in_brackets_are_announced_as_they_are(
     assert "without effect yet: a[b]" in told
 
 
+@pytest.mark.parametrize(
+    ("names", "asked"), [(("vsr/auto", "auto"), "auto"), (("router", "route"), "router"), ((), "auto")]
+)
+def test_the_request_to_try_asks_for_a_name_that_leaves_the_choice_to_the_router(
+    capsys: pytest.CaptureFixture[str], names: tuple[str, ...], asked: str
+) -> None:
+    announce(Policy(auto_names=names), ServeOptions())
+    assert f'"model": "{asked}"' in capsys.readouterr().out
+
+
 async def test_a_running_stream_ends_whole_after_sigterm() -> None:
     async with serving() as router, aiohttp.ClientSession() as session:
         headers = {"x-sim-tokens-per-second": "20"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vsr.config.policy import Band, Bands, Decision, Input, Leaf, Partition, Policy, Projections, Score
@@ -62,6 +64,20 @@ def test_a_predicate_flips_at_its_bound() -> None:
     )
     assert below.at == 10.0
     assert above.at == pytest.approx(40.0, abs=0.01)
+
+
+@pytest.mark.parametrize("bound", [{"gt": 0.3}, {"gte": 0.123456}, {"lt": 0.123456}, {"lte": 0.3}])
+@pytest.mark.parametrize("now", [0.05, 0.95])
+def test_the_value_that_is_told_is_one_that_flips(bound: dict[str, float], now: float) -> None:
+    leaf = Leaf("structure", "share", predicate=Predicate(**bound))
+    policy = Policy(decisions=(Decision("some", 1, rules=leaf), Decision("rest")))
+    before = Signal("structure", "share", True, value=now)
+    (flip,) = found(policy, before)
+    assert flip.at is not None
+    first = winner(policy, {before.key: replace(before, value=flip.at)})
+    assert first is not None
+    assert first.decision.name == flip.decision
+    assert flip.at == pytest.approx(next(iter(bound.values())), abs=2e-4)
 
 
 def test_a_label_flips_at_the_bound_of_its_predicate() -> None:

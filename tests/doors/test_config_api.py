@@ -143,6 +143,16 @@ async def test_validate_answers_and_changes_nothing(api: Reloading) -> None:
     assert api.live.current.number == 1
 
 
+async def test_validate_gives_the_same_keys_whatever_the_answer(api: Reloading) -> None:
+    moved = document("b") + "listeners: [{port: 9999}]\nsetup: {mode: true}\n"
+    replies = [await api.ask("POST", f"{ROUTER}/validate", sent) for sent in ("version: v0.3\n", moved)]
+    assert {tuple(reply.json) for reply in replies} == {
+        ("valid", "errors", "warnings", "inert", "restart_needed")
+    }
+    assert len(replies[1].json["restart_needed"]) == 1
+    assert len(replies[1].json["inert"]) == 1
+
+
 async def test_a_version_can_be_gone_back_to(api: Reloading) -> None:
     for name in ("b", "c"):
         await api.ask("PUT", ROUTER, document(name))

@@ -26,13 +26,13 @@ def announce(policy: Policy, options: ServeOptions) -> None:
         out.print(f"\n[bold yellow]without effect yet:[/bold yellow] {escape(key)}")
     out.print("\nTry it:\n")
     for prompt in PROMPTS:
-        out.print(f"  {curl(policy.listeners[0], prompt)}\n", markup=False, soft_wrap=True)
+        out.print(f"  {curl(policy.listeners[0], policy.auto_name, prompt)}\n", markup=False, soft_wrap=True)
     out.print("Stop it with Ctrl-C.")
 
 
-def curl(listener: Listener, prompt: str) -> str:
+def curl(listener: Listener, model: str, prompt: str) -> str:
     """A command that sends `prompt` to this listener and shows the headers of the answer."""
-    body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     key = ' -H "authorization: Bearer $VSR_API_KEY"' if listener.api_keys else ""
     url = f"{_url(listener.address, listener.port)}/v1/chat/completions"
     return (

@@ -10,16 +10,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+import typer
+import typer.main
+from typer.exceptions import TyperException
+
 from vsr import __version__
-from vsr.cli import ports
+from vsr.cli import ports, source
+from vsr.cli.serve import serve
 from vsr.cli.serve_options import ServeOptions
-from vsr.config.load import DEFAULT_FILE, load_config, load_policy
+from vsr.config.load import load_config
 from vsr.config.policy import Management
 from vsr.doors.envoy_process import find_envoy
 from vsr.encoder.bundle import default_bundle_path, load_bundle
@@ -38,6 +43,17 @@ PACKAGES = (
     "pydantic",
 )
 _ROUTER_TIMEOUT = 2.0
+_PLACES = (
+    "host",
+    "port",
+    "extproc_host",
+    "extproc_port",
+    "loopback_port",
+    "management_port",
+    "metrics_host",
+    "metrics_port",
+)
+"""Flags of `vsr serve` that say where it listens."""
 NEEDED_BYTES = 665 * 1024 * 1024
 """What the router takes after the benchmarks' load; the README says where that was measured."""
 
@@ -70,8 +86,11 @@ class Check:
 def all_checks(bundle: Path | None, config: Path | None = None, *, check_ports: bool = True) -> list[Check]:
     found = [versions(), packages(), processor(), memory(), envoy(), encoder(bundle or default_bundle_path())]
     if config is not None:
-        found += configuration(config)
-    return [*found, *free_ports()] if check_ports else found
+        told = configuration(config)
+        found += told
+        if told[0].state == "bad":  # no ports can be read from it
+            config = None
+    return [*found, *free_ports(config)] if check_ports else found
 
 
 def versions() -> Check:
@@ -214,14 +233,24 @@ async def _start_encoder(path: Path) -> None:
     await started.aclose()
 
 
-def free_ports() -> list[Check]:
-    """The ports of the built-in configuration; a router that runs already takes them, too."""
+def free_ports(config: Path | None = None) -> list[Check]:
+    """What `vsr serve` with this file would listen on; a router that runs already takes it, too."""
     try:
-        policy = load_policy(DEFAULT_FILE, os.environ)
+        options = replace(_serve_options(), config=config)
+        addresses = ports.wanted(source.load(options, os.environ), options)
+    except TyperException as error:
+        return [Check("ports", "bad", error.format_message())]
     except ConfigError as error:
         return [Check("ports", "bad", str(error))]
-    addresses = ports.wanted(policy, ServeOptions(extproc=True))
     sentences = ports.taken(addresses)
     if sentences:
         return [Check("port", "doubtful", sentence) for sentence in sentences]
     return [Check("ports", "good", "free: " + ", ".join(str(port) for _, port in addresses.values()))]
+
+
+def _serve_options() -> ServeOptions:
+    """As `vsr serve --extproc` would be started here: its flags may come from the environment."""
+    app = typer.Typer(add_completion=False)
+    app.command()(serve)
+    flags = typer.main.get_command(app).make_context("serve", []).params
+    return ServeOptions(extproc=True, **{name: flags[name] for name in _PLACES})

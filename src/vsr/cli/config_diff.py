@@ -37,16 +37,28 @@ def diff(
             help="A file of requests, one JSON object a line: tell which would be routed otherwise.",
         ),
     ] = None,
+    envoy: Annotated[
+        bool,
+        typer.Option("--envoy", envvar="VSR_ENVOY", help="What needs a restart of `vsr serve --envoy`."),
+    ] = False,
+    extproc: Annotated[
+        bool,
+        typer.Option(
+            "--extproc", envvar="VSR_EXTPROC", help="What needs a restart of `vsr serve --extproc`."
+        ),
+    ] = False,
     bundle: Bundle = None,
     as_json: Json = False,
 ) -> None:
     """Compare what two configurations do. Exit code 0 also if they differ."""
+    from vsr.cli.fixed import Fixed
+    from vsr.cli.serve_options import ServeOptions
     from vsr.config.diff import compare
-    from vsr.config.fixed import needs_restart
     from vsr.config.load import load_policy
 
     old, new = (load_policy(path, os.environ) for path in (before, after))
-    changes, restart = compare(old, new), needs_restart(old, new)
+    changes = compare(old, new)
+    restart = Fixed(ServeOptions(envoy=envoy, extproc=extproc or envoy))(old, new)
     rerouted = asyncio.run(_rerouted(prompts, old, new, bundle)) if prompts is not None else None
     if as_json:
         print_json(
@@ -78,7 +90,7 @@ async def _rerouted(file: Path, old: Policy, new: Policy, bundle: Path | None) -
     from vsr.encoder.bundle import default_bundle_path
     from vsr.generation import Generation
 
-    lines = read_lines(file, next(iter(old.auto_names), "auto"))
+    lines = read_lines(file, old.auto_name)
     bodies = [line.body for line in lines]
     first = await Generation.start(old, bundle=bundle or default_bundle_path())
     try:

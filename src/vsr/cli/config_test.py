@@ -97,7 +97,7 @@ async def run(path: Path, config: Path | None, bundle: Path | None) -> Report:
 
     suite = read_suite(path)
     policy = await load_policy(config or configuration(suite, path))
-    asked_for = probes(suite, next(iter(policy.auto_names), "auto"), policy.entrypoints)
+    asked_for = probes(suite, policy.auto_name, policy.entrypoints)
     generation = await Generation.start(policy, bundle=bundle or default_bundle_path())
     try:
         with progress("prompts", len(asked_for)) as done:

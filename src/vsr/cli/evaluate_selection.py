@@ -3,6 +3,7 @@ seen. The measures are in `vsr.training.selector_measure`."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vsr.cli.options import Bundle, Json
-from vsr.cli.output import complain, console, print_json, reading_progress
+from vsr.cli.output import console, print_json, reading_progress
 
 if TYPE_CHECKING:
     from vsr.training.selector_report import Report
@@ -50,25 +51,38 @@ def evaluate_selection(
 ) -> None:
     """Measure selectors between the strongest and the weakest model of a file of outcomes."""
     from vsr.encoder.bundle import default_bundle_path
-    from vsr.evaluation.report import write_docs
+    from vsr.evaluation.plots import require_matplotlib
+    from vsr.evaluation.report import around, demand_writable, write_docs, writing
     from vsr.selection.learned.artifact import load_artifact
     from vsr.training.outcomes import read_outcomes
     from vsr.training.question_features import cache_directory, read_features
-    from vsr.training.selector_report import measure
+    from vsr.training.selector_report import check_prices, measure
     from vsr.training.selector_table import markdown
 
+    prices = _prices(price or [])
+    if plot is not None:
+        require_matplotlib()
+        from vsr.training.selector_plot import demand_format, draw
+
+        demand_format(plot)
+        demand_writable(plot)
+    if docs is not None:
+        around(docs)
+        demand_writable(docs)
     artifacts, rows = [load_artifact(path) for path in selector], read_outcomes(data)
+    check_prices(prices, rows)
     with reading_progress("reading prompts") as progress:
         features = read_features(rows, bundle or default_bundle_path(), cache or cache_directory(), progress)
-    report = measure(artifacts, rows, features, _prices(price or []))
-    if plot is not None:
-        _draw(report, plot)
-    if docs is not None:
-        write_docs(docs, markdown(report))
+    report = measure(artifacts, rows, features, prices)
     if as_json:
         print_json(asdict(report))
     else:
         _show(report)
+    with writing():  # after what was measured is told
+        if plot is not None:
+            draw(report, plot)
+        if docs is not None:
+            write_docs(docs, markdown(report))
 
 
 def _prices(given: list[str]) -> dict[str, float]:
@@ -76,11 +90,12 @@ def _prices(given: list[str]) -> dict[str, float]:
     for one in given:
         name, _, value = one.rpartition("=")
         try:
-            prices[name] = float(value)
+            price = float(value)
         except ValueError:
-            raise typer.BadParameter("must be MODEL=PRICE, such as large=2.5", param_hint="--price") from None
-        if not name or prices[name] < 0:
+            price = math.nan
+        if not name or not 0 <= price < math.inf:  # what is no number is neither
             raise typer.BadParameter("must be MODEL=PRICE, such as large=2.5", param_hint="--price")
+        prices[name] = price
     return prices
 
 
@@ -97,12 +112,3 @@ def _show(report: Report) -> None:
         for row in one.rows:
             table.add_row(*row)
         console().print(table, markup=False)
-
-
-def _draw(report: Report, file: Path) -> None:
-    try:
-        from vsr.training.selector_plot import draw
-    except ImportError:
-        complain("--plot needs matplotlib, which is not installed: pip install 'vsr-router[evaluate]'")
-        raise typer.Exit(1) from None
-    draw(report, file)

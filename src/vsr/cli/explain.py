@@ -23,8 +23,11 @@ def explain(
         str | None, typer.Option(envvar="VSR_SYSTEM", help="A system prompt before it.", show_default=False)
     ] = None,
     model: Annotated[
-        str, typer.Option(envvar="VSR_MODEL", help="The model that the client asks for.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            envvar="VSR_MODEL", help="The model that the client asks for. None: the router chooses."
+        ),
+    ] = None,
     batch: Annotated[
         Path | None,
         typer.Option(
@@ -49,11 +52,13 @@ def explain(
         return
     try:
         text = sys.stdin.read() if prompt == "-" else prompt
-        "".join((text or "", system or "", model)).encode()
+        "".join((text or "", system or "", model or "")).encode()
     except UnicodeError:
         raise typer.BadParameter("the prompt, --system and --model must be UTF-8 text") from None
     messages = [{"role": "system", "content": system}] if system else []
-    body: dict[str, object] = {"model": model, "messages": [*messages, {"role": "user", "content": text}]}
+    body: dict[str, object] = {"messages": [*messages, {"role": "user", "content": text}]}
+    if model is not None:
+        body["model"] = model
     result = asyncio.run(explanation(body, config, bundle))
     if as_json:
         print_json(result.as_dict())
@@ -76,7 +81,7 @@ async def _explain_batch(
     from vsr.generation import Generation
 
     policy = await load_policy(config)
-    lines = read_lines(file, next(iter(policy.auto_names), "auto"))
+    lines = read_lines(file, policy.auto_name)
     generation = await Generation.start(policy, bundle=bundle or default_bundle_path())
     try:
         with progress("requests", len(lines)) as done:

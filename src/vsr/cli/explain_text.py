@@ -99,7 +99,7 @@ def _show_flips(out: Console, trace: Trace) -> None:
             change = "matched" if flip.matched else "did not match"
         else:
             side = "or more" if flip.at > flip.now else "or less"
-            change = f"were {flip.at:g} {side} (it is {flip.now:.4g})"
+            change = f"were {flip.at:.12g} {side} (it is {flip.now:.4g})"
         other = " ".join(
             filter(None, (flip.outcome, flip.model, f"by {flip.decision}" if flip.decision else ""))
         )

@@ -48,8 +48,9 @@ class Explanation:
 
 
 async def explanation(body: dict[str, Any], config: Path | None, bundle: Path | None) -> Explanation:
-    """Raises InvalidRequest, ConfigError and BundleError."""
+    """Of a body without `model` the router chooses. Raises InvalidRequest, ConfigError and BundleError."""
     policy = await load_policy(config)
+    body = {"model": policy.auto_name, **body}
     request = parse_chat_request(body)
     generation = await Generation.start(policy, bundle=bundle or default_bundle_path())
     try:

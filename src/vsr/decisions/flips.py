@@ -7,6 +7,7 @@ answers is then narrowed down. Only for traces: a large configuration is asked s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ Choose = Callable[[Signals], Route]
 
 _STEPS: Final = 8  # values tried between two ends; what changes and changes back in between is missed
 _NARROWED: Final = 14  # halvings of a step, down to about 1e-5 of the range
+_DECIMALS: Final = 4  # that are told of a border
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,19 @@ def _along(dial: _Dial, signals: Signals, now: Route, choose: Choose) -> Iterato
         border = _border(dial.now, values, now, ask)
         if border is not None:
             at, route = border
-            yield _flip(dial, round(at, 4), dial.turn(at).matched, route)
+            told = _outwards(at, dial.now)
+            # whoever puts the value back in finds the same
+            if _identity(ask(told)) != _identity(route):
+                told = at
+            yield _flip(dial, told, dial.turn(told).matched, route)
+
+
+def _outwards(at: float, now: float) -> float:
+    """`at` with a few decimals, never nearer to `now`: that side does not flip."""
+    near = round(at, _DECIMALS)
+    if (near < at) if at > now else (near > at):
+        near = round(near + math.copysign(10**-_DECIMALS, at - now), _DECIMALS)
+    return near
 
 
 def _border(

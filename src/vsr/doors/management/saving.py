@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from vsr.chat.body import dump_json, parse_json
 from vsr.config.comments import with_comments
+from vsr.config.load import LoadedConfig
 from vsr.config.paths import Plain
 from vsr.config.storage import ConfigFile, digest_of
 from vsr.config.yamlfile import parse_yaml, to_yaml
@@ -73,15 +74,15 @@ async def edited(reloader: Reloader, edit: Edit) -> str:
 
 async def check(reloader: Reloader, text: str) -> Response:
     """200 also for a wrong document: the question was answered."""
+    answer: Result = {"valid": True, "errors": [], "warnings": [], "inert": [], "restart_needed": []}
     try:
-        loaded = await reloader.check(text)
+        remarks: LoadedConfig | RestartNeeded = await reloader.check(text)
     except RestartNeeded as error:
-        needed = [one.message for one in error.problems]
-        return respond({"valid": True, "errors": [], "restart_needed": needed})
+        remarks = error
+        answer["restart_needed"] = [one.message for one in error.problems]
     except (ConfigError, SelectorError) as error:
-        return respond({"valid": False, "errors": listed(problems_of(error))})
-    remarks = {"warnings": listed(loaded.warnings), "inert": listed(loaded.inert)}
-    return respond({"valid": True, "errors": [], **remarks, "restart_needed": []})
+        return respond(answer | {"valid": False, "errors": listed(problems_of(error))})
+    return respond(answer | {"warnings": listed(remarks.warnings), "inert": listed(remarks.inert)})
 
 
 async def put(
