@@ -142,6 +142,23 @@ def test_what_went_on_from_a_stage_that_is_trained_anew_is_trained_anew(
     assert not (tmp_path / "finish.part.pt").exists()
 
 
+def test_a_stage_begins_alike_whether_the_one_before_it_has_just_ended_or_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "adapted_network", lambda *_: network())
+    monkeypatch.setattr(module, "read_anchors", lambda _: ({}, ANCHORS))
+    drawn: list[float] = []
+    monkeypatch.setattr(module, "run_stage", lambda *_: drawn.append(float(torch.rand(7)[6])))
+    tokenizer_file().save(str(tmp_path / "tokenizer.json"))
+    write_rows(tmp_path / "train.jsonl", [])
+    stages = [replace(STAGE, name=name) for name in ("joint", "finish")]
+    module.train(tmp_path, tmp_path, 1, stages)
+    (tmp_path / "finish.pt").unlink()
+    module.train(tmp_path, tmp_path, 1, stages)
+    assert len(drawn) == 3
+    assert drawn[2] == drawn[1] != drawn[0]
+
+
 def test_rows_without_a_label_teach_the_heads_about_the_ask_nothing() -> None:
     made = network()
     batch = collate([example(0), example(1)], ANCHORS)

@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from tests.encoder.tiny_bundle import passage, tokenizer_file, write_wide  # noqa: E402
 from vsr.encoder.backend import Floats  # noqa: E402
 from vsr.encoder.bundle import load_bundle  # noqa: E402
@@ -24,7 +26,7 @@ from vsr.training.bundle import GOLDEN, Calibration, write_manifest  # noqa: E40
 from vsr.training.calibrate import golden_outputs  # noqa: E402
 from vsr.training.export import convert, save  # noqa: E402
 from vsr.training.labels import DOMAINS  # noqa: E402
-from vsr.training.model import Network  # noqa: E402
+from vsr.training.model import Network, mean_pool  # noqa: E402
 from vsr.training.weights import load_weights, save_weights, torch_bundle  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
@@ -42,6 +44,7 @@ def network() -> Network:
         vocab_size=2100, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=64
     )
     network = Network(config)
+    torch.nn.init.normal_(network.space.weight, std=0.02)  # it starts at nothing
     network.eval()
     return network
 
@@ -92,6 +95,20 @@ def test_torch_and_transformers_agree(network: Network, folder: Path, heads: Hea
         if name == "pii":
             wanted, got = wanted[mask == 1], got[mask == 1]
         assert np.abs(got - wanted).max() < 1e-4
+
+
+def test_weights_without_a_map_of_the_means_embed_by_the_last_layers_mean(
+    network: Network, folder: Path, heads: Heads, tmp_path: Path
+) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["space.weight"]
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    save_file(weights, tmp_path / "model.safetensors", {"read_layers": "2,4,6"})
+    mine = TorchBackend(tmp_path, heads, device="cpu").infer(IDS, MASK)
+    mask = torch.from_numpy(MASK)
+    with torch.no_grad():
+        mean = mean_pool(network.layers(torch.from_numpy(IDS), mask)[-1], mask[:, :, None].float())
+    assert np.abs(mine.embedding - torch.nn.functional.normalize(mean, dim=1).numpy()).max() < 1e-4
 
 
 def test_torch_and_openvino_agree(folder: Path, heads: Heads) -> None:

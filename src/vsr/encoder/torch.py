@@ -31,6 +31,8 @@ Tensor = Any  # torch comes without types where it is not installed
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+SPACE = "space.weight"
+"""What the means of the read layers add to the embedding, (H, layers * H); in older weights nothing."""
 READ_LAYERS = "read_layers"
 """Metadata of the weights: the layers that the heads read, as in "2,4,6"."""
 
@@ -92,7 +94,7 @@ class TorchBackend:
                 types=types.to(torch.uint8).cpu().numpy(),
                 probabilities=_floats(probabilities),
                 begins=begins.cpu().numpy(),
-                embedding=_floats(functional.normalize(_mean(states[-1], padding), dim=1)),
+                embedding=_floats(self._embedded(pooled, len(states))),
                 asks={name: _floats(outputs[name]) for name in self._asks},
             )
 
@@ -139,6 +141,14 @@ class TorchBackend:
 
     def _norm(self, state: Tensor, pair: Sequence[Tensor]) -> Tensor:
         return functional.layer_norm(state, state.shape[-1:], *pair, eps=self._shape.epsilon)
+
+    def _embedded(self, pooled: Tensor, layers: int) -> Tensor:
+        """The last layer's mean plus a linear map of all layers' means, which `pooled` begins with."""
+        means = pooled[:, : pooled.shape[1] // 3]
+        embedding = means[:, -(means.shape[1] // layers) :]
+        if SPACE in self._heads:
+            embedding = embedding + functional.linear(means, self._heads[SPACE])
+        return functional.normalize(embedding, dim=1)
 
     def _head(self, name: str, features: Tensor) -> Tensor:
         def pair(part: str) -> tuple[Tensor, Tensor]:

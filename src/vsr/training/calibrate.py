@@ -26,7 +26,7 @@ from vsr.facts import Readings, Role
 from vsr.training.bundle import WINDOW_STRIDE, WINDOW_TOKENS, Calibration, OperatingPoint, Output, softmax
 from vsr.training.engine import Engine
 from vsr.training.examples import free_tags, tags_of, task_of, without_cut_attacks
-from vsr.training.joined import FEWEST_TEXTS, filling, is_hard, of_people, sources_of
+from vsr.training.joined import FEWEST_TEXTS, about_tokens, is_hard, of_people, sources_of
 from vsr.training.labels import DOMAINS, FACT_CHECK, FEEDBACK, PII_TYPES
 from vsr.training.prepare import HELD_SHARE
 from vsr.training.rows import Row, read_rows
@@ -38,8 +38,9 @@ HARD_TARGET = 0.05
 """Texts full of trigger words may alarm this often; ordinary ones at most TARGET."""
 FEEDBACK_TARGET = 0.02
 """So many ordinary first questions may be taken for feedback."""
-LENGTHS = ((2, 400), (4, 400), (8, 300), (16, 160), (64, 100), (128, 60), (350, 40))
-"""Windows in a long benign text, and how many such texts. 350 windows are 32 k tokens."""
+LENGTHS = ((2, 1200), (4, 1200), (8, 600), (16, 300), (64, 100), (128, 60), (350, 40))
+"""Windows in a long benign text, and how many such texts: of short ones enough that the share of 1 % does
+not hang on the draw, of long ones what time allows. 350 windows are 32 k tokens."""
 LOOSEST = 0.3
 """PII spans below this are never looked at; the search for thresholds starts here."""
 GRID = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))
@@ -222,12 +223,29 @@ def _pii_temperature(engine: Engine, rows: Sequence[Row]) -> float:
 
 
 def _long_texts(rows: Sequence[Row], windows: int, count: int, seed: int) -> list[str]:
-    """Benign texts of about `windows` windows each, joined from shorter ones of one source: a text of
-    unrelated prompts is a document with orders in it, which is what an attack in a document looks like."""
+    """Benign texts of about `windows` windows each, joined from shorter ones of one source as far as it goes:
+    a text of unrelated prompts is a document with orders in it, which is what an attack in a document looks
+    like."""
     chance = random.Random(seed)
     sources, weights = sources_of(rows)
-    drawn = (chance.choices(sources, weights)[0] for _ in range(count))
-    return ["\n\n".join(filling(chance, texts, windows * WINDOW_STRIDE - 60)) for texts in drawn]
+    tokens = windows * WINDOW_STRIDE - 60
+    return ["\n\n".join(_drawn(chance, sources, weights, tokens)) for _ in range(count)]
+
+
+def _drawn(
+    chance: random.Random, sources: Sequence[list[str]], weights: Sequence[float], tokens: int
+) -> list[str]:
+    """None twice: windows that repeat one another are no riskier than one of them."""
+    left, parts, filled = list(range(len(sources))), list[str](), 0
+    while left:
+        source = chance.choices(left, [weights[place] for place in left])[0]
+        left.remove(source)
+        for text in chance.sample(sources[source], len(sources[source])):
+            if filled >= tokens:
+                return parts
+            parts.append(text)
+            filled += about_tokens(text)
+    return parts
 
 
 def _sample(rows: Sequence[T], count: int) -> list[T]:

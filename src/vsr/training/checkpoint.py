@@ -18,13 +18,46 @@ from vsr.training.model import Network
 
 logger = logging.getLogger(__name__)
 
+CHANCE = "chance"
+"""In what a stage leaves beside the weights: where the random numbers stood, for the stage after it."""
+
 
 def trained_state(network: Network) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad}
 
 
 def load_trained(network: Network, checkpoint: Path) -> None:
-    _copy(torch.load(checkpoint, weights_only=True, map_location="cpu"), network)
+    _copy(_weights_of(checkpoint)[0], network)
+
+
+def keep_trained(network: Network, checkpoint: Path) -> None:
+    """What `load_trained` and `go_on_after` read."""
+    save({**trained_state(network), CHANCE: _chance()}, checkpoint)
+
+
+def go_on_after(network: Network, checkpoint: Path) -> None:
+    """As if the stage that left `checkpoint` had just ended."""
+    weights, chance = _weights_of(checkpoint)
+    _copy(weights, network)
+    _set_chance(chance)
+
+
+def _weights_of(checkpoint: Path) -> tuple[dict[str, Tensor], list[Tensor]]:
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    return state, state.pop(CHANCE, [])
+
+
+def _chance() -> list[Tensor]:
+    """Of the CPU, and of the CUDA devices if there are any."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+
+
+def _set_chance(states: list[Tensor]) -> None:
+    """Nothing for what older versions left."""
+    if states:
+        torch.set_rng_state(states[0])
+    if len(states) > 1 and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states[1:])
 
 
 def _copy(state: Mapping[str, Tensor], network: Network) -> None:
@@ -54,7 +87,7 @@ def snapshot(
         "network": trained_state(network),
         "optimiser": optimiser.state_dict(),
         "schedule": schedule.state_dict(),
-        "chance": torch.get_rng_state(),
+        CHANCE: _chance(),
     }
 
 
@@ -76,7 +109,7 @@ def resume(
     _copy(state["network"], network)
     optimiser.load_state_dict(state["optimiser"])
     schedule.load_state_dict(state["schedule"])
-    torch.set_rng_state(state["chance"])
+    _set_chance(state[CHANCE])
     logger.info("%s: going on after step %d of %d", partial.name, state["step"], steps)
     return int(state["step"])
 

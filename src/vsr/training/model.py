@@ -1,7 +1,9 @@
 """The network: one BERT trunk, six heads, one pass.
 
 Heads read the layers at each third of the depth (2, 4 and 6 of MiniLM-L6), since fine-tuning narrows what
-the last one knows while the middle ones keep what the base had learnt. Shapes: B texts, T tokens, H = 384.
+the last one knows while the middle ones keep what the base had learnt. The embedding is the mean of the last
+layer, as the base's is, plus a linear map of the means of all that are read: it starts at nothing, and leaves
+the last layer room for the other heads. Shapes: B texts, T tokens, H = 384.
 This module holds no data handling and no losses.
 """
 
@@ -55,6 +57,8 @@ class Network(nn.Module):
         self.pii = SequenceHead(len(self.reads) * hidden, len(TAGS))
         self.fact_check = SequenceHead(pooled, len(FACT_CHECK), SMALL_HIDDEN)
         self.feedback = SequenceHead(pooled, len(FEEDBACK), SMALL_HIDDEN)
+        self.space = nn.Linear(len(self.reads) * hidden, hidden, bias=False)
+        nn.init.zeros_(self.space.weight)
 
     def layers(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
         """The hidden states after each of the layers that are read, each (B, T, H)."""
@@ -73,7 +77,7 @@ class Network(nn.Module):
         means = [mean_pool(state, mask) for state in states]
         maxima = [(state - (1.0 - mask) * 1e4).amax(dim=1) for state in states]
         pooled = torch.cat([*means, *maxima, *(state[:, 0] for state in states)], dim=1)
-        embedding = nn.functional.normalize(means[-1], dim=1)
+        embedding = nn.functional.normalize(means[-1] + self.space(torch.cat(means, dim=1)), dim=1)
         return (
             self.domain(pooled),
             self.jailbreak(pooled),

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsr.errors import EvaluationError
-from vsr.training.checkpoint import load_trained, origin_of, resume, save, snapshot, trained_state
+from vsr.training.checkpoint import go_on_after, keep_trained, origin_of, resume, save, snapshot
 from vsr.training.examples import NOTHING, Example, batches, draw, examples
 from vsr.training.labels import TAGS
 from vsr.training.model import Network, Outputs, base_network
@@ -79,7 +79,7 @@ class Stage:
 STAGES = (
     Stage(
         "align",
-        {"dictionary": 125_000, "generated": 20_000, "natural": 10_000},
+        {"dictionary": 115_000, "generated": 20_000, "natural": 10_000},
         rate=8e-4,
         embedding_rate=6e-3,
         texts=192,
@@ -88,11 +88,11 @@ STAGES = (
         "joint",
         {
             "dictionary": 8_000,
-            "generated": 36_000,
+            "generated": 34_000,
             "natural": 41_000,
             "request": 8_000,
             "exam": 75_000,
-            "guard": 52_000,
+            "guard": 50_000,
             "pii": 44_000,
             "asks": 4_000,
             "feedback": 8_000,
@@ -165,14 +165,14 @@ def train(
     for number, stage in enumerate(stages):
         partial, checkpoint = (work / name for name in stage.checkpoints)
         if checkpoint.exists():
-            load_trained(network, checkpoint)
+            go_on_after(network, checkpoint)
             continue
         for name in (name for later in stages[number + 1 :] for name in later.checkpoints):
             (work / name).unlink(missing_ok=True)
         drawn = draw(made, rows, stage.budget, seed + number)
         order = batches(made, drawn, stage.tokens, stage.texts, seed + number)
         run_stage(network, made, order, anchors, stage, partial, origin, progress or Progress(disable=True))
-        save(trained_state(network), checkpoint)
+        keep_trained(network, checkpoint)
         partial.unlink(missing_ok=True)
 
 
