@@ -132,7 +132,7 @@ async def _keep_busy(
         started = time.perf_counter()
         writer.write(data)
         while True:
-            received = await reader.read(_CHUNK)
+            received = await asyncio.wait_for(reader.read(_CHUNK), _TIMEOUT)
             if not received:
                 raise ConnectionError("the connection was closed in the middle of an answer")
             whole = answer.feed(received)

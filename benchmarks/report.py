@@ -59,7 +59,7 @@ def _rate(target: dict[str, Any]) -> dict[str, Any]:
     return {
         "n": count,
         "failures": target["failures"],
-        "per_second": round(count / target["seconds"], 1),
+        "per_second": round((count - target["failures"]) / target["seconds"], 1),
         "p50": _milliseconds(percentile(target["whole"], 50)),
         "p99": _milliseconds(percentile(target["whole"], 99)),
     }

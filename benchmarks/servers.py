@@ -72,7 +72,11 @@ def _process(command: list[str], ready_url: str) -> Iterator[subprocess.Popen[by
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -12,7 +12,7 @@ from benchmarks import encoder_report, servers
 from benchmarks.client import Answer
 from benchmarks.encoder import growth
 from benchmarks.prompts import PromptMaker
-from benchmarks.report import percentile
+from benchmarks.report import _rate, percentile
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 CHUNKED = b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
@@ -83,3 +83,7 @@ def test_the_encoders_table_says_what_was_not_measured() -> None:
     assert "| 500 | 9 | – | – |" in text
     assert "not measured" in text
     assert "| 64 | 90 | 100 | 0.90 |" in text
+
+
+def test_a_rate_is_of_the_answers_that_succeeded() -> None:
+    assert _rate({"whole": [1.0] * 4, "failures": 1, "seconds": 2.0})["per_second"] == 1.5

@@ -108,6 +108,13 @@ def test_whole_requests_are_read_as_clients_send_them(tmp_path: Path) -> None:
     assert read == {"model": "auto", **body}
 
 
+@pytest.mark.parametrize(("name", "line"), [("x.jsonl", '{"text": "one"}'), ("x.txt", "one")])
+def test_requests_saved_on_windows_are_the_same_requests(tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / name).write_bytes(f"\ufeff{line}\r\n".encode())
+    (read,) = read_requests(tmp_path / name)
+    assert read["messages"][0]["content"] == "one"
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
 def test_breaks_of_unicode_within_a_text_end_no_line(tmp_path: Path, mark: str) -> None:
     bodies = [{"text": f"one{mark}two"}, {"text": "three"}]

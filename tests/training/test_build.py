@@ -21,21 +21,7 @@ from vsr.errors import EvaluationError  # noqa: E402
 from vsr.training import build as module  # noqa: E402
 from vsr.training.prepare import digests  # noqa: E402
 
-OUTPUTS = (
-    "prepare.json",
-    "vocabulary.json",
-    "anchors.json",
-    "align.pt",
-    "joint.pt",
-    module.TRAINED,
-    "refit.pt",
-    "wide.npz",
-    "fp32/config.json",
-    "fp32/openvino_model.xml",
-    "int8/agreement.json",
-    "calibration.json",
-    "report.json",
-)
+OUTPUTS = [name for names in module.OUTPUTS.values() for name in names]
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     for age, name in enumerate(OUTPUTS):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}")
+        (folder / name).write_text('{"version": "one"}')
         os.utime(folder / name, (age, age))
     return folder
 
@@ -135,12 +121,51 @@ def test_what_was_made_of_an_output_that_is_gone_is_made_anew(
     assert ran == ["calibrate", "evaluate", "card"]
 
 
+@pytest.mark.parametrize(
+    ("gone", "stage"),
+    [
+        ("train.jsonl", "prepare"),
+        ("tokenizer.json", "vocabulary"),
+        ("anchors.npy", "teach"),
+        ("joint.pt", "train"),
+        ("adapter/adapter_model.safetensors", "merge"),
+        ("fp32/model.safetensors", "merge"),
+        ("int8/openvino_model.bin", "quantise"),
+        ("int8/vsr.json", "calibrate"),
+    ],
+)
+def test_a_stage_is_done_only_if_all_files_that_it_leaves_are_there(
+    tmp_path: Path, work: Path, ran: list[str], gone: str, stage: str
+) -> None:
+    (work / gone).unlink()
+    with pytest.raises(EvaluationError, match=rf"--stage card needs .*{gone}: run --stage {stage} before"):
+        built(tmp_path, "card")
+    built(tmp_path)
+    assert ran == list(module.STAGES[module.STAGES.index(stage) :])
+
+
+def test_a_stage_that_is_made_anew_and_fails_is_not_done(
+    tmp_path: Path, work: Path, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        (work / "tokenizer.json").touch()
+        raise EvaluationError("no")
+
+    monkeypatch.setattr(module, "_vocabulary", failing)
+    (work / "tokenizer.json").unlink()
+    with pytest.raises(EvaluationError, match="no"):
+        built(tmp_path)
+    with pytest.raises(EvaluationError, match=r"--stage teach needs .*vocabulary\.json"):
+        built(tmp_path, "teach")
+
+
 def test_training_does_not_go_on_from_checkpoints_of_rows_that_are_made_anew(
     tmp_path: Path, work: Path, ran: list[str]
 ) -> None:
     (work / "prepare.json").unlink()
     (work / "joint.part.pt").touch()
-    os.utime(work / "joint.part.pt", (3, 3))
+    age = (work / "align.pt").stat().st_mtime
+    os.utime(work / "joint.part.pt", (age, age))
     built(tmp_path)
     assert ran == list(module.STAGES)
     assert not list(work.glob("*.pt"))
@@ -185,7 +210,7 @@ def test_a_stage_that_fails_leaves_no_output_to_go_on_from(
 def test_training_does_not_begin_without_rows_to_calibrate_with(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (work / "held.jsonl").touch()
+    (work / "held.jsonl").write_text("")
     monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("it began"))
     with pytest.raises(EvaluationError, match="need a source with 20 held-out benign texts"):
         built(tmp_path, "train")
@@ -206,7 +231,8 @@ def test_outputs_that_are_older_than_what_they_were_made_from_are_refused(
 
 def test_a_run_does_not_go_on_with_another_seed(tmp_path: Path, ran: list[str]) -> None:
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "prepare.json").write_text('{"seed": 8}')
+    for name in module.OUTPUTS["prepare"]:
+        (tmp_path / "work" / name).write_text('{"seed": 8}')
     for stage in (None, "vocabulary"):
         with pytest.raises(EvaluationError, match="begun with --seed 8"):
             built(tmp_path, stage)
@@ -234,3 +260,14 @@ def test_a_run_goes_on_only_with_the_files_that_it_was_begun_with(
 def test_a_stage_asked_for_runs_alone_and_again(tmp_path: Path, work: Path, ran: list[str]) -> None:
     built(tmp_path, stage="evaluate")
     assert ran == ["evaluate"]
+
+
+def test_a_bundle_that_is_calibrated_keeps_its_version_and_no_other_can_be_asked_for(
+    tmp_path: Path, work: Path, ran: list[str]
+) -> None:
+    assert "bundle one:" in built(tmp_path)
+    assert "bundle one:" in built(tmp_path, version="one")
+    ran.clear()
+    with pytest.raises(EvaluationError, match=r"calibrated as one: delete .*calibration\.json"):
+        built(tmp_path, version="two")
+    assert not ran

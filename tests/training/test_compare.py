@@ -160,8 +160,12 @@ def test_a_variant_that_was_measured_is_not_trained_again(
     compared([first], base, work, tmp_path)
     compared([first, second], base, work, tmp_path)
     assert runs == {"rank 2": 1, "rank 4": 1}
-    with pytest.raises(EvaluationError, match=r"ranks-rank-2\.json is of --share 0\.0002 --seed 7"):
+    with pytest.raises(EvaluationError, match=r"ranks-rank-2\.json is of share 0\.0002: go on"):
         compared([first], base, work, tmp_path, share=3e-4)
+    with (work / "train.jsonl").open("a") as rows:
+        rows.write("\n")
+    with pytest.raises(EvaluationError, match=r"ranks-rank-2\.json is of origin"):
+        compared([first], base, work, tmp_path)
 
 
 def test_with_a_part_of_the_data_as_many_texts_are_drawn_from_fewer_groups(

@@ -48,3 +48,8 @@ def test_the_domains_sources_are_grouped_and_tiny_sources_are_left_out() -> None
 
 def values(table: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[float, float]]:
     return {name: (found["value"], found["n"]) for name, found in table.items()}
+
+
+def test_a_domain_without_the_groups_sources_is_shown_by_source() -> None:
+    row = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100}
+    assert shown("domain", {"mine": row}) == {"mine": row}

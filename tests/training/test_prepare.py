@@ -286,3 +286,10 @@ def test_texts_joined_from_training_rows_are_trained_on_and_none_is_held_out(tmp
     assert not any(is_held(row.group) for row in made)
     assert not any(row.source.startswith("generated-joined") for row in held)
     assert not any(row.text in text.text for row in held for text in made)
+
+
+def test_a_label_that_no_head_has_is_told_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"intent_train.jsonl:1 has the label 'maths'"):
+        prepared(tmp_path, intent_train=[intent("One", label="maths")])
+    with pytest.raises(EvaluationError, match=r"jailbreak_train.jsonl:1 has the label 'Benign'"):
+        prepare(data_with(tmp_path, jailbreak_train=[guard("One", label="Benign")]), tmp_path / "out", ())

@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -29,10 +29,10 @@ from vsr.encoder.imported.model import (
 from vsr.errors import BundleError, EvaluationError
 from vsr.models.directory import verify
 from vsr.models.importing import Wish, import_model
-from vsr.training import task_measure
+from vsr.training import task_measure, task_model
 from vsr.training.task import TaskSettings, fine_tune, main
 from vsr.training.task_data import TaskExample, TaskName
-from vsr.training.task_model import adapted
+from vsr.training.task_model import adapted, task_loss
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # tracing warns of what it does not know
 
@@ -298,3 +298,27 @@ def span_rows() -> list[dict[str, object]]:
                 spans.append([start, start + len(word), kind])
         rows.append({"text": text.strip() + " the", "spans": spans})
     return rows
+
+
+def shared_positives(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[TaskExample]:
+    """Three texts, each exactly like its positive, that of the first two being one."""
+    monkeypatch.setattr(module, "encode", lambda _, texts, __: torch.eye(2)[[int(text) for text in texts]])
+    monkeypatch.setattr(module, "to_device", lambda batch, model: batch)
+    monkeypatch.setattr(module, "embed", lambda model, batch: batch)
+    return [TaskExample(number, "", positive=number) for number in ("0", "0", "1")]
+
+
+def test_a_positive_that_several_texts_share_is_found_by_each_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examples = shared_positives(monkeypatch, task_measure)
+    figures = task_measure.measure(torch.nn.Identity(), None, examples, "embedding", (), 0)
+    assert figures == {"nearest": 1.0}
+
+
+def test_a_positive_that_several_texts_share_counts_against_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examples = shared_positives(monkeypatch, task_model)
+    loss = task_loss(None, None, examples, "embedding", (), torch.ones(0), 0)
+    assert loss < 1e-6

@@ -19,6 +19,7 @@ from vsr.chat.request import parse_chat_request
 from vsr.config.policy import PromptGuard
 from vsr.encoder.bundle import Bundle
 from vsr.errors import EvaluationError, RequestError
+from vsr.evaluation.inputs import text_lines
 from vsr.evaluation.metrics import Share, threshold_at
 from vsr.evaluation.reading import Body, Done, Judge, body_of, unwatched
 from vsr.facts import Facts
@@ -98,10 +99,9 @@ def overlay(found: Calibration, data: Path) -> str:
 
 
 def read_requests(path: Path) -> Iterator[Body]:
-    """A request a line: bodies as clients send them, objects with `text`, or plain text (not `.jsonl`).
-    Only a line feed ends a line: JSON may hold the breaks of Unicode as they are."""
+    """A request a line: bodies as clients send them, objects with `text`, or plain text (not `.jsonl`)."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = list(text_lines(path))
     except OSError as error:
         raise EvaluationError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vsr.config.labels import PII_TYPES
+from vsr.config.labels import DOMAINS, PII_TYPES
 from vsr.encoder.tokens import TextTokenizer
 from vsr.errors import EvaluationError
 from vsr.evaluation.long_texts import long_texts
@@ -75,7 +75,8 @@ def read_inputs(
     """natural: more domain rows, by hand. asks: rows with `fact_check` or `feedback`. limit: rows a source.
     tokenizer: counts the tokens of the guard's long texts, of which there are none without it.
 
-    Raises EvaluationError for a file that is missing or a row that lacks its fields.
+    Raises EvaluationError for a file that is missing or a row that lacks its fields or has a label that
+    is not known.
     """
     unknown = sorted(set(heads) - set(HEADS))
     if unknown:
@@ -84,7 +85,7 @@ def read_inputs(
     prompts = list(_prompts(data)) if guarded or "domain" in heads else []
     by_hand = list(_natural(natural)) if guarded or "domain" in heads else []
     digits = list(_digits(data)) if guarded or "pii" in heads else []
-    pairs = list(json_lines(data / "dup_pairs_dev.jsonl", PAIR_FIELDS)) if "embedding" in heads else []
+    pairs = list(_pairs(data)) if "embedding" in heads else []
     asked = [row for path in asks for row in _asks(path, heads)]
     guard = [row for name in GUARD_FILES for row in _guard(data, name)] if guarded else []
     ordinary = [*_ordinary(prompts), *by_hand] if guarded else []
@@ -115,7 +116,11 @@ def annotated_types(labels: str) -> frozenset[str]:
 
 
 def _prompts(data: Path) -> Iterator[Raw]:
-    return json_lines(data / "intent_dev.jsonl", ("text", "label", "source", "style"))
+    return json_lines(data / "intent_dev.jsonl", ("text", "label", "source", "style"), labels=DOMAINS)
+
+
+def _pairs(data: Path) -> Iterator[Raw]:
+    return json_lines(data / "dup_pairs_dev.jsonl", PAIR_FIELDS, labels=(0, 1))
 
 
 def _digits(data: Path) -> Iterator[Raw]:
@@ -136,7 +141,7 @@ def _long(rows: Sequence[Raw], tokenizer: TextTokenizer, limit: int | None) -> I
 
 def _natural(path: Path | None) -> Iterator[Raw]:
     if path is not None:
-        for row in json_lines(path, ("text", "label")):
+        for row in json_lines(path, ("text", "label"), labels=DOMAINS):
             name = "-".join(str(row[key]) for key in ("set", "lang") if key in row)
             yield {**row, "source": f"natural-{name}"}
 
@@ -194,20 +199,38 @@ def _sampled(rows: Sequence[Raw], limit: int | None) -> list[Raw]:
 
 
 def json_lines(
-    path: Path, needed: Sequence[str] = ("text",), guide: str = "docs/evaluation.md"
+    path: Path,
+    needed: Sequence[str] = ("text",),
+    guide: str = "docs/evaluation.md",
+    labels: Sequence[str | int] = (),
 ) -> Iterator[Raw]:
-    """The rows of a file. Raises EvaluationError if it cannot be read or a row lacks a field; `guide` says
-    what the file should be."""
+    """The rows of a file; empty lines are none. Raises EvaluationError if it cannot be read, a row lacks a
+    field or its `label` is none of `labels`, if there are any; `guide` says what the file should be."""
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+        for number, line in enumerate(text_lines(path), 1):
+            if not line.strip():
+                continue
+            try:
                 row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise EvaluationError(f"{path}:{number} is no JSON object; see {guide}")
-                if missing := [key for key in needed if key not in row]:
-                    raise EvaluationError(f"{path}:{number} has no {' and no '.join(missing)}; see {guide}")
-                yield row
+            except ValueError:
+                raise EvaluationError(f"{path}:{number} is not JSON; see {guide}") from None
+            if not isinstance(row, dict):
+                raise EvaluationError(f"{path}:{number} is no JSON object; see {guide}")
+            if missing := [key for key in needed if key not in row]:
+                raise EvaluationError(f"{path}:{number} has no {' and no '.join(missing)}; see {guide}")
+            if labels and row["label"] not in labels:
+                known = ", ".join(map(str, labels))
+                raise EvaluationError(f"{path}:{number} has the label {row['label']!r}; write one of {known}")
+            yield row
     except OSError as error:
         raise EvaluationError(f"{path} cannot be read: {error.strerror}; see {guide}") from None
     except ValueError:
         raise EvaluationError(f"{path} is not JSON lines in UTF-8") from None
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """The lines of a file, without what Windows puts before the first and at the end of each. Only a line
+    feed ends one: JSON may hold the breaks of Unicode as they are, and a text a carriage return."""
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for line in file:
+            yield line.removesuffix("\n").removesuffix("\r")

@@ -36,9 +36,11 @@ def grids(report: Report) -> dict[str, Grid]:
 
 
 def share(value: Mapping[str, float | None] | None) -> str:
-    """`.83 (.80–.86)`, nothing for None."""
+    """`.83 (.80–.86)`, nothing for None, no interval where there is none."""
     if value is None or value["value"] is None:
         return ""
+    if value["low"] is None:
+        return dot(value["value"])
     return f"{dot(value['value'])} ({dot(value['low'])}–{dot(value['high'])})"
 
 

@@ -44,10 +44,11 @@ class Share:
 
 def bootstrapped(count: int, measure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
     """The 95 % interval of `measure`, which is given indices below `count`, drawn again and again. Draws
-    that it has no figure for (NaN) do not count."""
+    that it has no figure for (NaN) do not count. NaN if all others are equal, as those of a perfect score
+    are: that says nothing of how sure it is."""
     draw = np.random.default_rng(SEED)
     values = [measure(draw.integers(0, count, count)) for _ in range(ROUNDS)]
-    if np.isnan(values).all():
+    if np.isnan(values).all() or np.nanmin(values) == np.nanmax(values):
         return (float("nan"), float("nan"))
     low, high = np.nanquantile(values, (0.025, 0.975))
     return float(low), float(high)

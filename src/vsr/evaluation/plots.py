@@ -196,7 +196,8 @@ def _roc(sources: Mapping[str, Sequence[Judged]]) -> Figure | None:
         axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
         axes.grid(alpha=0.25)
         axes.set(ylim=(0, 1.02), xlabel="false positives")
-    for colour, (source, rows) in zip(COLOURS, both.items(), strict=False):
+    largest = sorted(both.items(), key=lambda curve: -len(curve[1]))[:MOST_CURVES]
+    for (line, colour), (source, rows) in zip(product(("-", ":"), COLOURS), largest, strict=False):
         risks = np.array([row.risk for row in rows])
         attacks = np.array([row.attack for row in rows])
         order = np.argsort(-risks, kind="stable")
@@ -209,7 +210,7 @@ def _roc(sources: Mapping[str, Sequence[Judged]]) -> Figure | None:
             f"{name}: recall {point[1]:.2f} at {point[0]:.3f} ({attacks.sum()} and {(~attacks).sum()} texts)"
         )
         for axes in (whole, part):
-            axes.plot(alarms, caught, color=colour, linewidth=1.5, label=label)
+            axes.plot(alarms, caught, color=colour, linestyle=line, linewidth=1.5, label=label)
             axes.plot(*point, "o", color=colour, markersize=8, markeredgecolor="white", clip_on=False)
     whole.set(xlim=(-0.02, 1), ylabel="recall")
     part.set(xlim=(-0.002, FEW_ALARMS))
@@ -246,7 +247,8 @@ def _pii(table: Report) -> Figure | None:
 
 def _bars(axes: Any, places: Any, rows: Sequence[Mapping[str, float]], colour: str, name: str) -> None:
     values = np.array([row["value"] for row in rows])
-    low, high = np.array([row["low"] for row in rows]), np.array([row["high"] for row in rows])
+    # none, drawn as none, where a figure has no interval
+    low, high = (np.array([row[end] for row in rows], float) for end in ("low", "high"))
     errors = np.maximum(0, np.stack([values - low, high - values]))
     style = {"elinewidth": 1, "ecolor": "black"}
     axes.barh(places, values, 0.36, xerr=errors, color=colour, label=name, error_kw=style)

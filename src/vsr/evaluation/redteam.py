@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from vsr.errors import EvaluationError
-from vsr.evaluation.inputs import json_lines
+from vsr.evaluation.inputs import Raw, json_lines, text_lines
 from vsr.evaluation.measure import judged
 from vsr.evaluation.metrics import SEED, Share
 from vsr.evaluation.reading import Body, Done, Judge, body_of, unwatched
@@ -170,7 +170,7 @@ def _given(path: Path | None) -> Iterator[Sample]:
     if path is None:
         return
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = list(text_lines(path))
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(f"{path} cannot be read as UTF-8 text: {type(error).__name__}") from None
     for number, line in enumerate(lines, 1):
@@ -180,17 +180,17 @@ def _given(path: Path | None) -> Iterator[Sample]:
         if not isinstance(row, dict) or "text" not in row:
             # an attack may be written in JSON, but one that begins like this is a row that was cut off
             row = {"text": None if line.startswith('{"text"') else line}
-        text, lang = row["text"], row.get("lang")
+        text = row["text"]
         if not isinstance(text, str):
             raise EvaluationError(f"{path}:{number} is neither plain text nor a JSON object with a `text`")
-        yield Sample(text, _group(str(lang)) if lang else _language(text), True)
+        yield Sample(text, _language_of(row), True)
 
 
 def _of_data(folder: Path | None) -> Iterator[Sample]:
     if folder is not None:
         for row in json_lines(folder / "jailbreak_dev.jsonl", ("text", "label")):
             if row["label"] == "jailbreak":
-                yield Sample(row["text"], _language(row["text"]), True)
+                yield Sample(row["text"], _language_of(row), True)
 
 
 def _json(line: str) -> object:
@@ -198,6 +198,11 @@ def _json(line: str) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def _language_of(row: Raw) -> str:
+    """As the row says, or as its text looks."""
+    return _group(str(row["lang"])) if row.get("lang") else _language(row["text"])
 
 
 def _group(lang: str) -> str:

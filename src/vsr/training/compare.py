@@ -5,9 +5,9 @@
 
 Every variant learns from the same draws of one prepared work directory, with a part of the recipe's budget;
 those of `data` from draws of the same size among a part of the groups of rows. Each leaves one JSON file in
-OUT and is skipped if that is there, so a comparison that was cut off goes on, with the same share and seed;
-at the end the picture of all of them is drawn. All start from the new embedding rows in `align.pt` of WORK,
-with adapters and heads that have learnt nothing.
+OUT and is skipped if that is there, so a comparison that was cut off goes on, with the same share, seed, rows
+and inputs; at the end the picture of all of them is drawn. All start from the new embedding rows in
+`align.pt` of WORK, with adapters and heads that have learnt nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,18 +147,27 @@ def compare(
     """The files of the variants, written or found. share: of the recipe's budget. natural: more prompts to
     measure the domain on. limit: rows a source.
 
-    Raises EvaluationError if a file that is found is of another share or seed.
+    Raises EvaluationError if a file that is found is of another share, seed, limit, preparation or of other
+    inputs.
     """
     console = console or Console()
     out.mkdir(parents=True, exist_ok=True)
     variants = list(variants)
-    waiting = [variant for variant in variants if not _found(out / variant.file, share, seed)]
+    _require(work)
+    inputs = read_inputs(data, HEADS, natural=natural, limit=limit)
+    made_of = {
+        "share": share,
+        "seed": seed,
+        "limit": limit,
+        "origin": origin_of(work, seed),
+        "inputs": hashlib.sha256(json.dumps(asdict(inputs), sort_keys=True).encode()).hexdigest(),
+    }
+    waiting = [variant for variant in variants if not _found(out / variant.file, made_of)]
     if waiting:
-        inputs = read_inputs(data, HEADS, natural=natural, limit=limit)
         material = _material(base, work, seed, inputs)
         for variant in waiting:
             with Progress(console=console, transient=True) as progress:
-                found = run(variant, material, share, seed, progress)
+                found = run(variant, material, share, seed, progress) | made_of
             text = json.dumps(found, ensure_ascii=False, indent=1)
             with replacing(out / variant.file) as part:
                 part.write_text(text + "\n", encoding="utf-8")
@@ -166,15 +175,12 @@ def compare(
     return [out / variant.file for variant in variants]
 
 
-def _found(file: Path, share: float, seed: int) -> bool:
+def _found(file: Path, made_of: Mapping[str, object]) -> bool:
     if not file.exists():
         return False
     told = json.loads(file.read_text(encoding="utf-8"))
-    if (told["share"], told["seed"]) != (share, seed):
-        raise EvaluationError(
-            f"{file} is of --share {told['share']} --seed {told['seed']}: go on with these, or in another "
-            "--out"
-        )
+    if others := [f"{key} {told.get(key)}" for key, value in made_of.items() if told.get(key) != value]:
+        raise EvaluationError(f"{file} is of {', '.join(others)}: go on with the same, or in another --out")
     return True
 
 
@@ -240,7 +246,7 @@ def _own_guard(example: Example) -> Example:
     return example if example.task == "guard" else replace(example, jailbreak=NOTHING)
 
 
-def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Material:
+def _require(work: Path) -> None:
     missing = [
         n for n in ("train.jsonl", "tokenizer.json", "anchors.npy", "align.pt") if not (work / n).exists()
     ]
@@ -248,6 +254,9 @@ def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Mater
         raise EvaluationError(
             f"{work} has no {missing[0]}; run python -m vsr.training up to the stage `train`"
         )
+
+
+def _material(base: Path | None, work: Path, seed: int, inputs: Inputs) -> Material:
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     rows = list(read_rows(work / "train.jsonl"))
     index, anchors = read_anchors(work)

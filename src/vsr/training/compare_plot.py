@@ -63,16 +63,18 @@ def draw(files: Sequence[Path], picture: Path) -> Path:
 
 
 def shown(head: str, sources: Scores) -> dict[str, Mapping[str, float]]:
-    """What fits into a picture: domain by groups of sources, others by source, without tiny ones."""
+    """What fits into a picture: domain by groups of sources if there are
+    any of these, others by source, without tiny ones."""
+    by_source = {_short(s): row for s, row in sources.items() if row["n"] >= FEWEST}
     if head != "domain":
-        return {_short(s): row for s, row in sources.items() if row["n"] >= FEWEST}
+        return by_source
     grouped: dict[str, Mapping[str, float]] = {}
     for group, belongs in GROUPS.items():
         rows = [row for source, row in sources.items() if belongs(source)]
         if rows:
             right = round(sum(row["value"] * row["n"] for row in rows))
             grouped[group] = Share(right, round(sum(row["n"] for row in rows))).as_dict()
-    return grouped
+    return grouped or by_source
 
 
 def _curve(axes: Any, sizes: Sequence[int], tables: Sequence[Scores]) -> None:
@@ -101,8 +103,9 @@ def _bars(axes: Any, names: Sequence[str], tables: Sequence[Scores]) -> None:
 
 
 def _errors(rows: Sequence[Mapping[str, float]]) -> Any:
-    low = [max(0.0, row["value"] - row["low"]) for row in rows]
-    return np.array([low, [max(0.0, row["high"] - row["value"]) for row in rows]])
+    # a figure whose interval is None has no bar
+    ends = np.array([[row["value"], row["low"], row["high"]] for row in rows], float).reshape(-1, 3)
+    return np.maximum(0.0, np.stack([ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]]))
 
 
 def _sources(tables: Sequence[Scores]) -> list[str]:

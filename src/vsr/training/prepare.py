@@ -24,7 +24,7 @@ from vsr.training.bundle import sha256
 from vsr.training.clusters import clusters, grouped, repaired
 from vsr.training.examples import task_of
 from vsr.training.joined import joined
-from vsr.training.labels import PII_TYPES
+from vsr.training.labels import DOMAINS, JAILBREAK, PII_TYPES
 from vsr.training.notation import rewritten
 from vsr.training.replacing import replacing
 from vsr.training.rows import Row, Span, write_rows
@@ -148,10 +148,10 @@ def read_all(data: Path, forbidden: Container[str] = ()) -> Iterator[Row]:
     """Exam questions of a `forbidden` key keep their text, by which they are known and left out. Raises
     EvaluationError for a file that is missing or a row that lacks its fields."""
     for name in DOMAIN_FILES:
-        raws = _lines(data / f"{name}.jsonl", "label", "style")
+        raws = _labelled(data / f"{name}.jsonl", DOMAINS, "style")
         yield from (_domain_row(raw, rewrite=key(raw["text"]) not in forbidden) for raw in raws)
     for name in GUARD_FILES:
-        yield from (_jailbreak_row(r) for r in _lines(data / f"{name}.jsonl", "label", "kind"))
+        yield from (_jailbreak_row(r) for r in _labelled(data / f"{name}.jsonl", JAILBREAK, "kind"))
     for name in PII_FILES:
         yield from (_pii_row(r) for r in _lines(data / f"{name}.jsonl", "spans", "labels"))
 
@@ -317,8 +317,13 @@ def _texts(paths: Iterable[Path]) -> Iterator[str]:
             yield from (raw[name] for name in ("text", "a", "b") if name in raw)
 
 
-def _lines(path: Path, *needed: str) -> Iterator[Raw]:
-    return json_lines(path, ("text", "source", "license", "lang", *needed), GUIDE)
+def _lines(path: Path, *needed: str, labels: Sequence[str] = ()) -> Iterator[Raw]:
+    return json_lines(path, ("text", "source", "license", "lang", *needed), GUIDE, labels)
+
+
+def _labelled(path: Path, labels: Sequence[str], *needed: str) -> Iterator[Raw]:
+    """A label that no head has would only be missed by the training, an hour later."""
+    return _lines(path, "label", *needed, labels=labels)
 
 
 def _draw(text: str) -> int:

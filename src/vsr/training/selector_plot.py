@@ -9,7 +9,17 @@ from pathlib import Path
 
 from matplotlib.figure import Figure  # no pyplot: no window system is asked
 
+from vsr.errors import SelectorError
 from vsr.training.selector_report import Report
+
+
+def demand_format(file: Path) -> None:
+    """Raises SelectorError, before anything is measured for nothing, unless the name is one to draw to."""
+    kinds = Figure().canvas.get_supported_filetypes()
+    if file.suffix and file.suffix[1:].lower() not in kinds:
+        raise SelectorError(
+            f"{file}: there are no pictures of this kind; there are {', '.join(sorted(kinds))}"
+        )
 
 
 def draw(report: Report, file: Path) -> None:

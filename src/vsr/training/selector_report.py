@@ -69,10 +69,7 @@ def measure(
     """Raises SelectorError if bundle or outcomes do not fit."""
     for one in artifacts:
         _check_bundle(one, features)
-    names = model_names(rows)
-    if len(names) < 2:
-        raise SelectorError("the outcomes must be of at least two models")
-    pair, both = make_pair(outcome_table(rows, names), names, [row.category for row in rows])
+    pair, both = _compared(rows)
     known = [row for row, kept in zip(rows, both, strict=True) if kept]
     scores = {name: hardness(one, features)[both] for name, one in _named(artifacts).items()}
     sources = list(dict.fromkeys(row.source for row in known))
@@ -84,6 +81,24 @@ def measure(
         parts.append(_part("all", np.ones(len(known), dtype=bool), scores, pair, prices))
     seen = _seen(artifacts, (pair.strong_name, pair.weak_name))
     return Report(tuple(scores), features.bundle, pair.strong_name, pair.weak_name, seen, tuple(parts))
+
+
+def check_prices(prices: Mapping[str, float], rows: Sequence[Row]) -> None:
+    """Costs need a price of each of the two models; none at all are right, too. Raises SelectorError."""
+    pair, _ = _compared(rows)
+    both = (pair.strong_name, pair.weak_name)
+    if prices and set(prices) != set(both):
+        raise SelectorError(
+            f"prices are needed of {' and '.join(both)}, the best and the worst model, and were given of "
+            f"{', '.join(prices)}: give --price {both[0]}=PRICE --price {both[1]}=PRICE and no other"
+        )
+
+
+def _compared(rows: Sequence[Row]) -> tuple[Pair, NDArray[np.bool_]]:
+    names = model_names(rows)
+    if len(names) < 2:
+        raise SelectorError("the outcomes must be of at least two models")
+    return make_pair(outcome_table(rows, names), names, [row.category for row in rows])
 
 
 def _check_bundle(artifact: Artifact, features: Features) -> None:

@@ -25,8 +25,8 @@ def measure(
     tokens: int,
 ) -> dict[str, float | None]:
     """domain, jailbreak: accuracy and macro-F1, and of two labels the AUC, None if only one of them is held
-    out. pii: F1 of the tags other than O. embedding: how often a text's nearest positive is its own. Empty
-    if nothing is held out."""
+    out. pii: F1 of the tags other than O. embedding: how often a text's nearest positive is its own, or
+    reads as its own. Empty if nothing is held out."""
     if not examples:
         return {}
     model.eval()
@@ -83,7 +83,9 @@ def _nearest(
         for texts in ([e.text for e in examples], [e.positive for e in examples])
     ]
     nearest = torch.cat([(part @ sides[1].T).argmax(dim=1).cpu() for part in sides[0].split(COMPARED)])
-    return {"nearest": round(float((nearest == torch.arange(len(examples))).float().mean()), 4)}
+    # several texts may share one positive, and of equal ones the first is found
+    right = [examples[i].positive == one.positive for i, one in zip(nearest.tolist(), examples, strict=True)]
+    return {"nearest": round(sum(right) / len(right), 4)}
 
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

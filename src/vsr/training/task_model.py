@@ -129,7 +129,12 @@ def task_loss(
     if task == "embedding":
         others = to_device(encode(tokenizer, [example.positive for example in examples], tokens), model)
         likeness = embed(model, batch) @ embed(model, others).T / CONTRAST
-        return functional.cross_entropy(likeness, torch.arange(len(examples), device=likeness.device))
+        own = torch.arange(len(examples), device=likeness.device)
+        # a positive that several share is the wrong one for none of them
+        numbers = {example.positive: number for number, example in enumerate(examples)}
+        same = torch.tensor([numbers[example.positive] for example in examples], device=likeness.device)
+        shared = (same[:, None] == same) & (own[:, None] != own)
+        return functional.cross_entropy(likeness.masked_fill(shared, -torch.inf), own)
     logits = model(**batch).logits.float()
     if task == "pii":
         wanted = tags(tokenizer, examples, tokens, labels).to(logits.device)
