@@ -65,3 +65,18 @@ def test_the_threshold_grows_with_the_windows_of_a_request() -> None:
     assert [point.max_windows for point in points] == [1, 2, 4, 8, 16, 64, 128, None]
     thresholds = [point.threshold for point in points]
     assert thresholds == sorted(set(thresholds))
+
+
+def test_a_long_text_holds_no_prompt_twice_and_goes_on_with_another_source() -> None:
+    rows = [_benign(0.1, number, "even" if number % 2 == 0 else "odd") for number in range(50)]
+    read: dict[str, list[str]] = {}
+
+    class Listening(WrittenRisks):
+        def risks(self, texts: Sequence[str], what: str, role: Role = "user") -> list[float]:
+            read[what] = list(texts)
+            return super().risks(texts, what, role)
+
+    operating_points(Listening(), rows, [])
+    prompts = {row.text for row in rows}
+    for text in read["64 windows"]:  # more than both sources hold
+        assert sorted(text.split("\n\n")) == sorted(prompts)
