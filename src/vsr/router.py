@@ -87,7 +87,7 @@ async def judge(
             f"{policy.limits.max_prompt_tokens}, and nothing reaches a model unread."
         )
     if deadline is None:
-        deadline = asyncio.get_running_loop().time() + policy.timeouts.judge + estimate / 5_000
+        deadline = asyncio.get_running_loop().time() + time_to_read(policy, estimate)
     reading = asyncio.ensure_future(_read(encoder, request, deadline))
     guarding = asyncio.ensure_future(engine.guard(passages, deadline)) if engine.guarded else None
     try:
@@ -117,6 +117,11 @@ async def judge(
         operating_points=points,
         seconds=time.perf_counter() - started,
     )
+
+
+def time_to_read(policy: Policy, tokens: int) -> float:
+    """Seconds that the encoder may take: `timeouts.judge`, and more for long texts."""
+    return policy.timeouts.judge + tokens / 5_000
 
 
 async def _read(

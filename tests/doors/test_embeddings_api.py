@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.doors.running import generation_of
-from tests.doors.wire import Reply, ask
+from tests.doors.managing import Api, management
 from tests.scripted import BundleWithManifest, ScriptedEncoder, make_policy
 from tests.signals.asking import TopicEmbedder, vector
 from vsr.config.policy import Limits, Management, Policy
-from vsr.doors.management import management_app
-from vsr.doors.server import HttpServer
 from vsr.encoder.classifiers import Embedder
 from vsr.encoder.failures import EncoderFailed
 from vsr.errors import Overloaded
-from vsr.generation import Live
 from vsr.signals.engine import SignalEngine
 
 EMBEDDINGS = "/api/v1/embeddings"
@@ -28,30 +23,11 @@ SIMILARITY = "/api/v1/similarity"
 NEAREST = "/api/v1/similarity/batch"
 
 
-class Api:
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def post(self, path: str, **body: object) -> Reply:
-        return await ask(self._port, "POST", path, json.dumps(body).encode())
-
-    async def get(self, path: str) -> Reply:
-        return await ask(self._port, "GET", path)
-
-
-@asynccontextmanager
-async def embedding_by(
+def embedding_by(
     embedder: Embedder | None, policy: Policy | None = None, encoder: ScriptedEncoder | None = None
-) -> AsyncIterator[Api]:
+) -> AbstractAsyncContextManager[Api]:
     policy = policy or make_policy()
-    generation = generation_of(policy, encoder)
-    generation.signals = SignalEngine(policy, embedder=embedder)
-    server = HttpServer(management_app(Live(generation)), "127.0.0.1", 0)
-    port = await server.start()
-    try:
-        yield Api(port)
-    finally:
-        await server.stop()
+    return management(policy, encoder, SignalEngine(policy, embedder=embedder))
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from tests.doors.running import generation_of
-from tests.doors.wire import Reply, Wire, ask
+from tests.doors.managing import Api, management
+from tests.doors.wire import Wire, ask
 from tests.scripted import BundleWithManifest, ScriptedBundle, ScriptedEncoder, make_policy
 from vsr.chat.request import parse_chat_request
 from vsr.config.policy import (
@@ -35,40 +34,12 @@ from vsr.config.policy import (
 )
 from vsr.config.predicate import Predicate
 from vsr.content import Secret
-from vsr.doors.management import management_app
-from vsr.doors.server import HttpServer
 from vsr.errors import InternalError
 from vsr.facts import Passage, Readings
-from vsr.generation import Generation, Live
 from vsr.route import PiiPolicy
 from vsr.router import explain, judge
 
 CLASSIFY = "/api/v1/classify/"
-
-
-@dataclass
-class Api:
-    port: int
-    generation: Generation
-
-    async def post(self, path: str, **body: object) -> Reply:
-        return await ask(self.port, "POST", path, json.dumps(body).encode())
-
-    async def get(self, path: str) -> Reply:
-        return await ask(self.port, "GET", path)
-
-
-@asynccontextmanager
-async def management(
-    policy: Policy | None = None, encoder: ScriptedEncoder | None = None
-) -> AsyncIterator[Api]:
-    generation = generation_of(policy or make_policy(), encoder)
-    server = HttpServer(management_app(Live(generation)), "127.0.0.1", 0)
-    port = await server.start()
-    try:
-        yield Api(port, generation)
-    finally:
-        await server.stop()
 
 
 @pytest.fixture

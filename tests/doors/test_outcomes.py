@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doors.test_management import Api, management
+from tests.doors.managing import Api, management
 from tests.doors.wire import Reply, ask
 from tests.scripted import make_policy
 from vsr.config.policy import Decision, Management, ManagementToken, ModelRef, Policy

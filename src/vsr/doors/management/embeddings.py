@@ -20,6 +20,7 @@ from vsr.encoder.classifiers import Embedder
 from vsr.errors import RequestError, TooLarge, Unavailable, VSRError
 from vsr.facts import Passage
 from vsr.generation import Generation
+from vsr.router import time_to_read
 from vsr.signals.context import estimate_tokens
 from vsr.signals.prototypes import Vector
 from vsr.signals.vectors import BundleEmbedder
@@ -116,9 +117,9 @@ async def _embed(generation: Generation, body: Body, texts: Sequence[str]) -> tu
     most = generation.policy.limits.max_prompt_tokens
     if estimate > most:
         raise TooLarge(f"The texts have about {estimate} tokens; this router reads at most {most} at once.")
-    seconds = generation.policy.timeouts.judge + estimate / 5_000
+    deadline = asyncio.get_running_loop().time() + time_to_read(generation.policy, estimate)
     try:
-        vectors = await embedder.embed(texts, deadline=asyncio.get_running_loop().time() + seconds)
+        vectors = await embedder.embed(texts, deadline=deadline)
     except RequestError:
         raise
     except VSRError as error:
